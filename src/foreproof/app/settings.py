@@ -1,0 +1,71 @@
+"""Deployment settings: read here, once, from the environment. The science is in the plan; nothing here changes a result.
+
+| variable | default | meaning |
+|---|---|---|
+| `FOREPROOF_WORKERS` | number of cores, at most 8 | processes that fit models side by side |
+| `FOREPROOF_LAKE` | `.foreproof/lake` in the project | folder or URL of the lake |
+| `FOREPROOF_CATALOG` | SQLite in `.foreproof` | SQLAlchemy URL of the catalogue (runs and the log) |
+| `FOREPROOF_CHECKPOINTS` | none | folder or fsspec URL that also receives every signed checkpoint |
+| `FOREPROOF_TODAY` | the clock | an ISO date or instant to use as now (for repeating a run on old data) |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from foreproof.errors import BadInput
+
+NAMES = ("FOREPROOF_WORKERS", "FOREPROOF_LAKE", "FOREPROOF_CATALOG", "FOREPROOF_CHECKPOINTS", "FOREPROOF_TODAY")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are kept, and how many processes work."""
+
+    workers: int
+    lake: str
+    catalog: str
+    checkpoints: str
+    today: datetime | None
+
+    def now(self) -> datetime:
+        """The present instant, or the one that the settings pin."""
+        return self.today or datetime.now(UTC)
+
+
+def read_settings(project: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a project folder; an unreadable value is an error that names the variable."""
+    env = os.environ if environment is None else environment
+    inside = project / ".foreproof"
+    return Settings(
+        workers=_workers(env.get("FOREPROOF_WORKERS", "")),
+        lake=env.get("FOREPROOF_LAKE") or str(inside / "lake"),
+        catalog=env.get("FOREPROOF_CATALOG") or f"sqlite:///{inside / 'catalog.db'}",
+        checkpoints=env.get("FOREPROOF_CHECKPOINTS", ""),
+        today=_instant(env.get("FOREPROOF_TODAY", "")),
+    )
+
+
+def _workers(text: str) -> int:
+    if not text:
+        return min(os.cpu_count() or 1, 8)
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        raise BadInput("FOREPROOF_WORKERS", found=repr(text), wanted="a whole number from 1 to 256")
+    return int(text)
+
+
+def _instant(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput("FOREPROOF_TODAY", found=repr(text), wanted="an ISO date or instant") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+__all__ = ["NAMES", "Settings", "read_settings"]
