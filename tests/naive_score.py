@@ -90,9 +90,12 @@ def naive2(history: Sequence[float], horizon: int, season: int) -> list[float]:
         if window[0][0] < 0 or window[-1][0] >= n:
             continue
         trend = math.fsum(history[i] * weight for i, weight in window) / season
-        if trend == 0.0:
-            return [math.nan] * horizon
+        if trend == 0.0:  # a window of zeros: 0/0, which R leaves out of the mean
+            assert history[t] == 0.0, "non-negative series only"
+            continue
         by_position[t % season].append(history[t] / trend)
+    if not all(by_position.values()):
+        return [math.nan] * horizon
     figures = [mean(by_position[i]) for i in range(season)]
     indices = [figure / mean(figures) for figure in figures]
     if indices[(n - 1) % season] == 0.0:

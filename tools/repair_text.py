@@ -10,12 +10,13 @@ copied out of it. Exit code 1 if a file was changed (or, with `--check`, would b
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 # Every character here is written as an escape: the hook runs on this file too.
-PLAIN = {
+QUOTES: dict[str, str | int | None] = {
     "\u2018": "'",
     "\u2019": "'",
     "\u201a": "'",
@@ -24,6 +25,12 @@ PLAIN = {
     "\u201d": '"',
     "\u201e": '"',
     "\u201f": '"',
+    "\u00a0": " ",
+    "\u202f": " ",
+    "\u200b": "",
+    "\ufeff": "",
+}
+DASHES: dict[str, str | int | None] = {
     "\u2010": "-",
     "\u2011": "-",
     "\u2012": "-",
@@ -31,10 +38,6 @@ PLAIN = {
     "\u2014": "-",
     "\u2015": "-",
     "\u2026": "...",
-    "\u00a0": " ",
-    "\u202f": " ",
-    "\u200b": "",
-    "\ufeff": "",
 }
 
 
@@ -83,12 +86,12 @@ def unscramble(text: str) -> str:
 
 
 def straighten(text: str) -> str:
-    """`text` with typographic quotes, dashes and spaces as ASCII has them."""
-    return text.translate(str.maketrans(PLAIN))
+    """`text` with typographic quotes, spaces, dashes and ellipses as ASCII has them."""
+    return text.translate(str.maketrans(QUOTES | DASHES))
 
 
 def repair(text: str) -> str:
-    """`text` without mojibake, smart quotes and typographic dashes; repairing twice changes nothing more."""
+    """`text` without mojibake and typographic characters; repairing twice changes nothing more."""
     return straighten(unscramble(text))
 
 
@@ -97,33 +100,50 @@ def faults(text: str) -> list[int]:
     return [number for number, line in enumerate(text.split("\n"), start=1) if repair(line) != line]
 
 
-def _compiles(source: str) -> bool:
+def _strings(source: str) -> list[object] | None:
+    """The constants of a Python program without docstrings and other bare texts; None where it does not parse."""
     try:
-        compile(source, "<repaired>", "exec", dont_inherit=True)
+        tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return False
-    return True
+        return None
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in bare]
+
+
+def repair_python(source: str) -> str:
+    """`source` repaired as far as that is safe: it still parses, and no dash inside a string of it changes.
+
+    A dash can be a separator that a format prescribes, so inside a string it is left for a person, who writes the
+    escape where it is meant.
+    """
+    text = unscramble(source)
+    straight = text.translate(str.maketrans(QUOTES))
+    if _strings(text) is None or _strings(straight) is not None:
+        text = straight
+    plain = text.translate(str.maketrans(DASHES))
+    before = _strings(text)
+    return plain if before is None or before == _strings(plain) else text
 
 
 def repair_file(path: Path, *, check: bool = False) -> list[str]:
-    """Repair the file in place and say what was found, one line each; an empty list where there was nothing.
-
-    Python that would no longer compile (a smart quote inside a string of plain ones) is reported and left alone.
-    """
+    """Repair the file in place and say what was found, one line each; an empty list where there was nothing."""
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         return [f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"]
-    repaired = repair(text)
-    if repaired == text:
-        return []
-    lines = ", ".join(map(str, faults(text)[:10]))
-    if path.suffix == ".py" and _compiles(text) and not _compiles(repaired):
-        return [f"{path}: lines {lines}: straight quotes would end a string there; write an escape by hand"]
-    if check:
-        return [f"{path}: lines {lines}: mojibake or typographic characters; run tools/repair_text.py on it"]
+    found = faults(text)
+    if check or not found:
+        return [f"{path}: lines {_shown(found)}: run tools/repair_text.py on it"] if found else []
+    repaired = repair_python(text) if path.suffix == ".py" else repair(text)
     path.write_bytes(repaired.encode("utf-8"))
-    return [f"{path}: lines {lines}: repaired"]
+    left = faults(repaired)
+    said = [f"{path}: lines {_shown(found)}: repaired"] if repaired != text else []
+    by_hand = f"{path}: lines {_shown(left)}: inside a string; write it plain, or as an escape if it is meant"
+    return [*said, by_hand] if left else said
+
+
+def _shown(lines: Sequence[int]) -> str:
+    return ", ".join(map(str, lines[:10])) + (" ..." if len(lines) > 10 else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

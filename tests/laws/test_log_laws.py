@@ -179,7 +179,8 @@ def test_a_leaf_reads_back_as_written_whatever_the_order_of_its_names(
     kind: str, body: dict[str, object], order: object
 ) -> None:
     leaf = encode_leaf(kind, body)
-    assert b"\n" not in leaf and leaf.isascii()
+    assert b"\n" not in leaf
+    assert leaf.isascii()
     assert decode_leaf(leaf) == {"kind": kind, "body": body}
     assert verifier.read_leaf(leaf, 0) == {"kind": kind, "body": body}
     names = list(body)

@@ -57,9 +57,12 @@ def test_msis_equals_its_plain_twin(columns: list[list[float]], alpha: float, sc
     st.lists(st.integers(0, 6), min_size=8, max_size=8),
     st.lists(st.integers(0, 8), min_size=1, max_size=60),
     st.integers(1, 20),
+    st.integers(0, 20),
 )
-def test_naive2_equals_its_plain_twin(season: int, pattern: list[int], noise: list[int], horizon: int) -> None:
-    history = [8.0 * pattern[t % season] + noise[t] for t in range(len(noise))]
+def test_naive2_equals_its_plain_twin(
+    season: int, pattern: list[int], noise: list[int], horizon: int, unsold: int
+) -> None:
+    history = [0.0] * unsold + [8.0 * pattern[t % season] + noise[t] for t in range(len(noise))]
     twin = naive.naive2(history, horizon, season)
     wanted = twin if all(math.isfinite(v) for v in twin) else [history[-1]] * horizon
     assert list(score.naive2(history, horizon, season=season)) == pytest.approx(wanted, **exactly)

@@ -189,9 +189,7 @@ LONG = (
 # database with its published key.
 NOTE_SEED = "810a1402d5146c8d84f2443330f54080ebf98ee17d9c74f6252fc5d5c7283173"
 NOTE_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-NOTE_BODY = (
-    "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-)
+NOTE_BODY = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 NOTE_LINE = (
     "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 )
@@ -382,18 +380,17 @@ GOOD = Checkpoint(KEY.name, 8, root_hash(HASHES)).sign(KEY)
         GOOD.replace(KEY.name, "", 1),
         GOOD.replace("—", "-"),
         GOOD.replace("\n", "\r\n"),
-        GOOD.replace("= ", " "),
+        GOOD.replace("=\n\n", "\n\n"),
         GOOD + "\n",
         "o\n1\nAAAA\n\n— o AAAAAAAA\n",
         f"o\n1\n{base64.b64encode(bytes(32)).decode()}\n\n— o AAAA\n",
     ],
 )
 def test_a_garbled_checkpoint_is_refused_by_both_readers(text: str) -> None:
-    with pytest.raises(IntegrityError, match=r"checkpoint: |signatures by"):
+    with pytest.raises(IntegrityError, match="checkpoint: "):
         parse_checkpoint(text, [KEY.public])
-    if text != GOOD.replace("= ", " "):
-        with pytest.raises(verifier.Fault, match="garbled"):
-            verifier.read_checkpoint(text, "c")
+    with pytest.raises(verifier.Fault, match="garbled"):
+        verifier.read_checkpoint(text, "c")
 
 
 @pytest.mark.parametrize(
@@ -402,7 +399,7 @@ def test_a_garbled_checkpoint_is_refused_by_both_readers(text: str) -> None:
         ("", "wanted name+id+base64"),
         ("a+00000000", "wanted name+id+base64"),
         ("a+00000000+AAAA", "wanted name+id+base64"),
-        (KEY.public.text.replace(KEY.public.id.hex(), "00000000"), "found|id 00000000; wanted id"),
+        (KEY.public.text.replace(KEY.public.id.hex(), "00000000"), "id 00000000; wanted id"),
         ("a+00000000+AQ==", "0 bytes; wanted 32 bytes"),
         (KEY.public.text.replace("example.org/log", "two words"), "wanted text without spaces"),
     ],

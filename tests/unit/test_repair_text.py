@@ -80,7 +80,20 @@ def test_python_that_would_break_is_reported_and_left_alone(tmp_path: Path, caps
     path.write_text(source, encoding="utf-8")
     assert main([str(path)]) == 1
     assert path.read_text(encoding="utf-8") == source
-    assert "by hand" in capsys.readouterr().out
+    assert "code.py: lines 1: inside a string" in capsys.readouterr().out
+
+
+def test_a_dash_inside_a_string_of_code_stops_the_repair_of_dashes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "code.py"
+    path.write_text("'''a \u2013 b'''\nx = '\u2014 sign'  # c \u2014 d\n", encoding="utf-8")
+    assert main([str(path)]) == 1
+    assert path.read_text(encoding="utf-8") == "'''a \u2013 b'''\nx = '\u2014 sign'  # c \u2014 d\n"
+    path.write_text("'''a \u2013 b'''\nx = 'caf\u00c3\u00a9'  # c \u2014 d\n", encoding="utf-8")
+    assert main([str(path)]) == 1
+    assert path.read_text(encoding="utf-8") == "'''a - b'''\nx = 'caf\u00e9'  # c - d\n"
+    assert "inside a string" in capsys.readouterr().out
 
 
 def test_python_whose_quotes_were_smart_compiles_after_the_repair(tmp_path: Path) -> None:

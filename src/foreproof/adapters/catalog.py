@@ -8,6 +8,8 @@ transaction under the store's write lock, so positions are dense and a kill at a
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,11 +127,14 @@ class Catalog:
 
     def stored_leaves(self, start: int = 0, stop: int | None = None) -> list[tuple[int, bytes, bytes]]:
         """(position, leaf, leaf hash) as they stand in the store, unchecked: what an audit looks at."""
-        query = sa.select(_LEAVES).where(_LEAVES.c.position >= start).order_by(_LEAVES.c.position)
+        # SQLite gives back text where somebody put text: the cast makes an audit see its bytes.
+        columns = [_LEAVES.c.position, *(sa.cast(_LEAVES.c[name], sa.LargeBinary) for name in ("leaf", "leaf_hash"))]
+        query = sa.select(*columns).where(_LEAVES.c.position >= start).order_by(_LEAVES.c.position)
         if stop is not None:
             query = query.where(_LEAVES.c.position < stop)
         with self._reading() as connection:
-            return [(row.position, bytes(row.leaf), bytes(row.leaf_hash)) for row in connection.execute(query)]
+            rows = connection.execute(query)
+            return [(position, bytes(leaf), bytes(digest)) for position, leaf, digest in rows]
 
     def size(self) -> int:
         """How many leaves the log has."""
@@ -243,8 +248,8 @@ def _engine(url: URL, timeout: float) -> Engine:
     def connected(connection: Any, _: Any) -> None:
         # None hands transactions to us: sqlite3 would begin them itself, deferred, and two writers could deadlock.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        connection.execute("PRAGMA synchronous = FULL").close()
+        _write_ahead(connection, patience=timeout)
 
     @sa.event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:
@@ -252,6 +257,19 @@ def _engine(url: URL, timeout: float) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: Any, *, patience: float) -> None:
+    """Turn write-ahead logging on; SQLite does not wait by itself where two processes do that to a new file at once."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _prepare(connection: Connection, *, subject: str) -> None:
@@ -302,7 +320,7 @@ def _sqlite_triggers() -> Iterator[str]:
 def _postgres_triggers() -> Iterator[str]:
     yield (
         "CREATE FUNCTION foreproof_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "RAISE EXCEPTION '% is append-only: no %', TG_TABLE_NAME, TG_OP; END $$"
+        "RAISE EXCEPTION '%% is append-only: no %%', TG_TABLE_NAME, TG_OP; END $$"
     )
     for table in _APPEND_ONLY:
         yield (

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,9 +40,9 @@ _PATIENCE = 60.0
 def create(path: Path, *, name: str) -> PrivateKey:
     """Make a key, write it with mode 0600 and return it. Raises StoreError where the file is there already."""
     key = PrivateKey(name, Ed25519PrivateKey.generate())
-    path.parent.mkdir(parents=True, exist_ok=True)
+    public = key.public  # raises where the name is none, before anything is written
     _write(path, key)
-    _remember(path, key.public)
+    _remember(path, public)
     return key
 
 
@@ -160,10 +161,14 @@ def _remember(path: Path, key: PublicKey) -> None:
 
 def _write(path: Path, key: PrivateKey) -> None:
     pem = key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     try:
-        # The mode holds from the first byte on.
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Mode 0600 from the first byte on, and a name of its own for each writer.
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".draft")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
@@ -172,10 +177,14 @@ def _write(path: Path, key: PrivateKey) -> None:
     except FileExistsError:
         raise StoreError(f"key {path}", found="a file is there already", fix="load it, or rotate it") from None
     except OSError as error:
-        raise StoreError(f"key {path}", found=str(error.strerror), wanted="a folder to write to") from error
+        raise _unwritable(path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"key {path}", found=str(error.strerror), wanted="a folder to write to")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,9 +7,9 @@ is whole, its checkpoints say, and best one that somebody else keeps.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from foreproof.core.log import (
     split_checkpoint,
 )
 from foreproof.core.merkle import leaf_hash, root_hash
+from foreproof.core.ports import Clock
 from foreproof.core.verifier import Finding
 from foreproof.errors import BadInput, IntegrityError, StoreError
 
@@ -51,7 +52,7 @@ class Ledger:
     catalog: Catalog
     keys: Path
     origin: str
-    clock: Callable[[], datetime]
+    clock: Clock
     checkpoints: str | None = None
 
     def append(self, kind: str, body: Mapping[str, Any]) -> int:
@@ -75,17 +76,18 @@ class Ledger:
         Raises IntegrityError, and signs nothing, where the log no longer agrees with a checkpoint signed before.
         """
         self._begin()
-        leaves = self.catalog.leaves()
-        in_force = self._in_force(leaves)
-        report = self._audit(leaves, self._known())
-        if report.faults:
-            error = IntegrityError(
-                f"log {self.origin}", found=str(report.faults[0]), wanted="a log that extends what was signed before"
-            )
-            for fault in report.faults[1:]:
-                error.add_note(str(fault))
-            raise error
-        key = keys.settle(self.keys, in_force=in_force)
+        while True:
+            known = self._known()
+            leaves = self.catalog.leaves()
+            self._refuse_unlike(leaves, known)
+            in_force = _in_force(leaves)
+            try:
+                key = keys.settle(self.keys, in_force=in_force)
+                break
+            except IntegrityError:
+                # A rotation by another process after the leaves were read; else the key file is a wrong one.
+                if _in_force(self.catalog.leaves()) == in_force:
+                    raise
         root = root_hash([leaf_hash(leaf) for leaf in leaves])
         text = Checkpoint(self.origin, len(leaves), root).sign(key)
         self.catalog.save_checkpoint(text)
@@ -97,14 +99,21 @@ class Ledger:
         self._begin()
 
         def announce(old: PrivateKey, new: PrivateKey) -> None:
-            leaves = self.catalog.leaves()
-            if self._in_force(leaves) != old.public:
-                raise StoreError(f"key {self.keys}", found="another key in force", fix="try again")
             leaf = encode_leaf(ROTATION, rotation_body(old, new.public), at=self.clock())
-            self.catalog.append([leaf], expected=len(leaves))
+            while True:
+                leaves = self.catalog.leaves()
+                if _in_force(leaves) != old.public:
+                    raise StoreError(f"key {self.keys}", found="another key in force", fix="try again")
+                try:
+                    self.catalog.append([leaf], expected=len(leaves))
+                    return
+                except StoreError:
+                    # Leaves that others add in between do not matter, as long as none of them is a rotation.
+                    if self.catalog.size() == len(leaves):
+                        raise
 
         def in_force() -> PublicKey:
-            return self._in_force(self.catalog.leaves())
+            return _in_force(self.catalog.leaves())
 
         return keys.rotate(self.keys, in_force=in_force, announce=announce).public
 
@@ -115,6 +124,7 @@ class Ledger:
         and those given as (label, text). With `run`, that run's artefacts against its leaf.
         """
         findings = []
+        known = self._known()
         rows = self.catalog.stored_leaves()
         wanted = 0
         for position, leaf, digest in rows:
@@ -124,7 +134,7 @@ class Ledger:
                 findings.append(Finding(f"leaf {position}", "its bytes do not hash to the hash stored with them"))
             wanted = position + 1
         leaves = [leaf for _, leaf, _ in rows]
-        report = self._audit(leaves, [*self._known(), *external])
+        report = self._audit(leaves, [*known, *external])
         findings.extend(report.faults)
         if run is not None:
             findings.extend(verifier.check_run(leaves, run, agreed=report.agreed).faults)
@@ -151,7 +161,7 @@ class Ledger:
 
     def export(self, path: Path) -> Path:
         """Write the leaves, one on a line, for `verifier.py --log`; the file appears whole or not at all."""
-        draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+        draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.draft")
         try:
             with draft.open("wb") as file:
                 file.writelines(leaf + b"\n" for leaf in self.catalog.leaves())
@@ -164,9 +174,17 @@ class Ledger:
         return path
 
     def _begin(self) -> None:
-        """See that the log has its first leaf, the key."""
-        if self.catalog.size():
-            return
+        """See that the log has its first leaf, the key, and that it is this log's."""
+        first = self.catalog.leaves(0, 1)
+        if not first:
+            self._found()
+            first = self.catalog.leaves(0, 1)
+        name = _in_force(first).name
+        if name != self.origin:
+            fix = "give the log's own origin, or another catalogue"
+            raise BadInput(f"log {self.origin}", found=f"the log of {name} in the catalogue", fix=fix)
+
+    def _found(self) -> None:
         try:
             key = keys.create(self.keys, name=self.origin)
         except StoreError:
@@ -180,26 +198,30 @@ class Ledger:
             if not self.catalog.size():
                 raise
 
-    def _in_force(self, leaves: Sequence[bytes]) -> PublicKey:
-        """The last key that the log's own leaves put in force."""
-        try:
-            key = verifier.key_history(leaves)[-1]
-        except verifier.Fault as fault:
-            raise IntegrityError(fault.finding.subject, found=fault.finding.found) from None
-        if key.name != self.origin:
-            fix = "give the log's own origin, or another catalogue"
-            raise BadInput(f"log {self.origin}", found=f"the log of {key.name} in the catalogue", fix=fix)
-        return PublicKey(key.name, key.raw)
+    def _refuse_unlike(self, leaves: Sequence[bytes], checkpoints: Sequence[tuple[str, str]]) -> None:
+        faults = self._audit(leaves, checkpoints).faults
+        if faults:
+            error = IntegrityError(
+                f"log {self.origin}", found=str(faults[0]), wanted="a log that extends what was signed before"
+            )
+            for fault in faults[1:]:
+                error.add_note(str(fault))
+            raise error
 
     def _audit(self, leaves: Sequence[bytes], checkpoints: Sequence[tuple[str, str]]) -> verifier.Report:
         return verifier.audit(leaves, list(dict.fromkeys(checkpoints)), check=ed25519_verifies)
 
     def _known(self) -> list[tuple[str, str]]:
-        """The checkpoints of the catalogue and those copied out, as (label, text)."""
+        """The checkpoints of the catalogue and those copied out, as (label, text).
+
+        Read against the order of writing (leaves, catalogue, copies), and leaves after this: then another process at
+        work cannot make a checkpoint appear without what it stands on.
+        """
+        outside = self._copied_out()
         inside = self.catalog.checkpoints()
         # A copy that was cut off while it was written says nothing beyond the whole one.
-        outside = [(name, text) for name, text in self._copied_out() if not any(t.startswith(text) for t in inside)]
-        return [*(("catalogue", text) for text in inside), *outside]
+        more = [(name, text) for name, text in outside if not any(whole.startswith(text) for whole in inside)]
+        return [*(("catalogue", text) for text in inside), *more]
 
     def _sizes(self) -> list[int]:
         return [split_checkpoint(text)[0].size for text in self.catalog.checkpoints()]
@@ -233,6 +255,15 @@ class Ledger:
             wanted="a folder to read and write",
             fix="see log.checkpoints in the settings; the checkpoints in the catalogue are not touched",
         )
+
+
+def _in_force(leaves: Sequence[bytes]) -> PublicKey:
+    """The last key that the log's own leaves put in force."""
+    try:
+        key = verifier.key_history(leaves)[-1]
+    except verifier.Fault as fault:
+        raise IntegrityError(fault.finding.subject, found=fault.finding.found) from None
+    return PublicKey(key.name, key.raw)
 
 
 __all__ = ["Ledger"]

@@ -159,7 +159,10 @@ def _is_seasonal(past: Floats, season: int) -> bool:
 
 
 def _seasonal_indices(past: Floats, season: int) -> Floats:
-    """Mean ratio to the centred moving average by position, scaled to mean 1: index i belongs to t = i (mod season)."""
+    """Mean ratio to the centred moving average by position: index i belongs to t = i (mod season).
+
+    Ratios of 0/0 (a stretch of zeros) are left out, as in R's `decompose`; its scaling to mean 1 cancels in Naive2.
+    """
     weights = np.ones(season) if season % 2 else np.concatenate([[0.5], np.ones(season - 1), [0.5]])
     trend = np.convolve(past, weights / season, mode="valid")
     start = weights.size // 2
@@ -167,9 +170,8 @@ def _seasonal_indices(past: Floats, season: int) -> Floats:
     ratios[start : start + trend.size] = past[start : start + trend.size] / trend
     table = ratios.reshape(-1, season)
     usable = ~np.isnan(table)
-    means = np.where(usable, table, 0.0).sum(axis=0) / usable.sum(axis=0)
-    indices: Floats = means / means.mean()
-    return indices
+    means: Floats = np.where(usable, table, 0.0).sum(axis=0) / usable.sum(axis=0)
+    return means
 
 
 def _seasonal_differences(subject: str, history: npt.ArrayLike, season: int) -> Floats:

@@ -21,11 +21,13 @@ class Forecasts:
 
     manifest: what was learned from or calibrated on, one row an example cutoff and step: `cutoff` (served), `example`,
     `step`, `settled` (the moment at which the label was settled), `role` (`learn` | `calibrate`).
+    detail: what a pipeline keeps for itself; no check reads it.
     """
 
     predictions: pl.DataFrame
     baseline: pl.DataFrame
     manifest: pl.DataFrame
+    detail: Any = None
 
 
 @dataclass(frozen=True)

@@ -338,7 +338,9 @@ def _compare(leaves: Sequence[bytes], signed: Sequence[Head], faults: list[Findi
     if agreed:
         holds.append(f"the log agrees with the checkpoint of size {agreed}: leaves 0..{agreed - 1} are as signed")
     if length > max([head.size for head in signed], default=0):
-        holds.append(f"leaves {max([head.size for head in signed], default=0)}..{length - 1} are under no checkpoint yet")
+        holds.append(
+            f"leaves {max([head.size for head in signed], default=0)}..{length - 1} are under no checkpoint yet"
+        )
     altered = False
     for head in bad:
         below = max([size for size in good if size < head.size], default=0)
@@ -384,13 +386,18 @@ def _kept(below: int, size: int) -> str:
 def check_run(leaves: Sequence[bytes], folder: Path, *, agreed: int) -> Report:
     """Check a run's folder against its leaf: kind `run`, body `{"run": id, "artefacts": {path: sha256 in hex}}`.
 
-    The run's id is the `run` of `manifest.json` in the folder, or the folder's name. `agreed` is the size up to which the
-    log agrees with a signed checkpoint; a leaf beyond it proves nothing.
+    The run's id is the `id` in the folder's `manifest.json`, or the folder's name. A repeated run has several leaves: the
+    folder must hold what one of them names. `agreed` is the size up to which the log agrees with a signed checkpoint; a
+    leaf beyond it proves nothing.
     """
-    found = _run_leaf(leaves, folder)
-    if found is None:
+    reports = [_check_artefacts(folder, index, body, agreed) for index, body in _run_leaves(leaves, folder)]
+    if not reports:
         return Report([Finding(f"run {folder.name}", "has no leaf in the log")], [], agreed)
-    index, body = found
+    return next((report for report in reports if not report.faults), reports[0])
+
+
+def _check_artefacts(folder: Path, index: int, body: dict[str, Any], agreed: int) -> Report:
+    """Check the folder against one leaf of the run."""
     faults: list[Finding] = []
     if index >= agreed:
         faults.append(Finding(f"leaf {index}", f"the run's leaf is under no checkpoint that holds (largest: {agreed})"))
@@ -414,21 +421,18 @@ def check_run(leaves: Sequence[bytes], folder: Path, *, agreed: int) -> Report:
     return Report(faults, holds, agreed)
 
 
-def _run_leaf(leaves: Sequence[bytes], folder: Path) -> tuple[int, dict[str, Any]] | None:
-    """The last leaf of the run: by the id in its manifest, else, should that be altered, by the folder's name."""
+def _run_leaves(leaves: Sequence[bytes], folder: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The run's leaves, newest first: by the id in its manifest, else, should that be altered, by the folder's name."""
     names = [folder.resolve().name]
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        names.insert(0, json.loads((folder / "manifest.json").read_bytes())["run"])
-    bodies: dict[str, tuple[int, dict[str, Any]]] = {}
+        names.insert(0, str(json.loads((folder / "manifest.json").read_bytes())["id"]))
+    bodies: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for index, leaf in enumerate(leaves):
-        if not leaf.endswith(b',"kind":"run"}'):
-            continue
-        try:
-            body = read_leaf(leaf, index)["body"]
-        except Fault:
-            continue
-        bodies[str(body.get("run"))] = (index, body)
-    return next((bodies[str(name)] for name in names if str(name) in bodies), None)
+        if leaf.endswith(b',"kind":"run"}'):
+            with contextlib.suppress(Fault):
+                body = read_leaf(leaf, index)["body"]
+                bodies.setdefault(str(body.get("run")), []).insert(0, (index, body))
+    return next((bodies[name] for name in names if name in bodies), [])
 
 
 def file_digest(path: Path) -> str:

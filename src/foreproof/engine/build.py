@@ -92,7 +92,7 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
             entities=served.sort(keys),
             rows=rows.join(served, on=keys, how="semi").sort([*keys, STEP]),
             labels=labels.join(served, on=keys, how="semi").sort([*keys, STEP]),
-            forecast=_once(lambda: serve_all(plan, bench, database, line, rows, population, seed)[0]),
+            forecast=_once(lambda: serve_all(plan, bench, database, line, rows, population, seed)),
         )
 
     return build
@@ -106,7 +106,7 @@ def serve_all(
     rows: pl.DataFrame,
     population: Mapping[Moment, pl.DataFrame],
     seed: int,
-) -> tuple[Forecasts, dict[Moment, Served]]:
+) -> Forecasts:
     """Fit the members at every cutoff of the line, then weigh and calibrate each served one on its settled origins."""
     task = plan.task
     targets = {t: _only(task.target(database.as_of(t)), population[t], task.entity) for t in line.fitted}
@@ -141,14 +141,14 @@ def serve_all(
     baseline = points.filter(pl.col(MODEL) == BASELINE).join(
         pl.concat([s.point_rows for s in out.values()]).select(index), on=index, how="semi"
     )
-    forecasts = Forecasts(
+    return Forecasts(
         predictions=pl.concat([s.rows for s in out.values()]).sort([*index, LEVEL]),
         baseline=baseline.with_columns(pl.lit(None, dtype=pl.Float64).alias(LEVEL))
         .select(*index, LEVEL, VALUE)
         .sort(index),
         manifest=pl.concat(manifests).sort(CUTOFF, "role", "example", STEP),
+        detail=out,
     )
-    return forecasts, out
 
 
 def _examples(

@@ -89,7 +89,6 @@ class Proof:
 
     alpha: float
     coverage: float
-    rebuild_cutoffs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +224,6 @@ def _proof(section: Section) -> Proof:
     proof = Proof(
         alpha=section.number("alpha", default=0.05, low=0.0001, high=0.5),
         coverage=section.number("coverage", default=0.9, low=0.5, high=0.99),
-        rebuild_cutoffs=section.whole("rebuild_cutoffs", default=1, low=1),
     )
     section.done()
     return proof

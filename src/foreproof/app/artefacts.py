@@ -1,0 +1,173 @@
+"""The files of a run's folder, whole or not at all, and their digests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from foreproof.app.stages import Work
+from foreproof.core.clock import time_column
+from foreproof.core.digest import digest_bytes, digest_frame, digest_json
+from foreproof.core.predict import CUTOFF, LEVEL, STEP
+from foreproof.core.trial import Verdict
+
+TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "forecast": (CUTOFF, STEP, LEVEL),
+    "history": ("at",),
+    "features": (CUTOFF, STEP),
+    "backtest": ("model", CUTOFF, STEP, LEVEL),
+    "scores": ("model", "metric"),
+    "scores_by_step": ("model", "metric", STEP),
+    "scores_by_series": ("model", "metric"),
+    "coverage": ("nominal",),
+    "weights": (CUTOFF, "model"),
+    "examples": (CUTOFF, "role", "example", STEP),
+    "orders": (CUTOFF,),
+    "replay": (CUTOFF,),
+    "replay_totals": (CUTOFF, "who"),
+    "verdicts": ("name",),
+}
+"""Every table that a whole run writes, with what orders its rows beside the entity columns."""
+
+
+def tables_of(work: Work) -> dict[str, pl.DataFrame]:
+    """The tables that the finished stages made, sorted."""
+    found = {**_forecast(work), **_scores(work), **_decisions(work)}
+    if work.verdicts:
+        found["verdicts"] = verdict_table(work.verdicts)
+    entity = work.project.forecast.task.entity
+    return {
+        name: frame.sort([c for c in (*entity, *TABLE_KEYS[name]) if c in frame.columns])
+        for name, frame in found.items()
+    }
+
+
+def verdict_table(verdicts: tuple[Verdict, ...]) -> pl.DataFrame:
+    """One row a check."""
+    rows = [(v.name, v.outcome, v.figure, v.limit, v.words, v.control, v.control_caught) for v in verdicts]
+    schema = {"name": pl.String, "outcome": pl.String, "figure": pl.Float64, "limit": pl.Float64, "words": pl.String}
+    return pl.DataFrame(rows, schema={**schema, "control": pl.String, "control_caught": pl.Boolean}, orient="row")
+
+
+def metrics_of(work: Work) -> dict[str, Any]:
+    """The figures that people compare runs by."""
+    metrics: dict[str, Any] = {}
+    if work.scored is not None:
+        rows = work.scored.overall.iter_rows(named=True)
+        metrics["scores"] = [row for row in rows if row["value"] is not None]
+        if work.scored.against is not None:
+            against = work.scored.against
+            metrics["diebold_mariano"] = {
+                "statistic": against.statistic,
+                "p_less": against.p_less,
+                "p_value": against.p_value,
+                "days": against.n,
+                "lags": against.lags,
+            }
+    if work.replayed is not None and work.replayed.saved is not None:
+        saved = work.replayed.saved
+        metrics["saving_per_order"] = {"estimate": saved.estimate, "low": saved.low, "high": saved.high}
+    metrics["verdicts"] = {verdict.name: verdict.outcome for verdict in work.verdicts}
+    return metrics
+
+
+def canonical_digests(work: Work, tables: Mapping[str, pl.DataFrame], metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What a repeat must reproduce: sorted Arrow of each table, model text, scores; no timing, path or stamp."""
+    entity = work.project.forecast.task.entity
+    found = {
+        f"tables/{name}": digest_frame(frame, keys=[c for c in (*entity, *TABLE_KEYS[name]) if c in frame.columns])
+        for name, frame in tables.items()
+    }
+    found |= {path: digest_bytes(content) for path, content in models_of(work).items()}
+    return {**found, "metrics": digest_json(dict(metrics))}
+
+
+def models_of(work: Work) -> dict[str, bytes]:
+    """The learned state of each member at the final cutoff, as text or Arrow files by path."""
+    if work.cutoff is None or work.cutoff not in work.served:
+        return {}
+    dumps = work.served[work.cutoff].dumps
+    return {
+        f"models/{model}/{name}": content for model, frame in sorted(dumps.items()) for name, content in frame.iter_rows()
+    }
+
+
+def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
+    """Each table as CSV and Parquet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in tables.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+        frame.write_csv(folder / f"{name}.csv")
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Canonical enough to read and to compare: sorted keys, two spaces."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
+
+
+def digests_of(folder: Path, *, but: frozenset[str]) -> dict[str, str]:
+    """sha256 of every file below the folder, by relative path, except the named ones."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: digest_bytes(path.read_bytes()) for name, path in named.items() if name not in but}
+
+
+def _forecast(work: Work) -> dict[str, pl.DataFrame]:
+    found: dict[str, pl.DataFrame] = {}
+    task, cutoff = work.project.forecast.task, work.cutoff
+    grid = task.series.grid
+    if work.final is not None:
+        found["features"] = work.final.rows
+    if cutoff is None or work.database is None:
+        return found
+    history = task.target(work.database.as_of(cutoff))
+    at = time_column("at", grid.at(history["period"].to_numpy()), integer=grid.integer)
+    found["history"] = history.with_columns(at).select(*task.entity, "at", "y")
+    if work.built is not None:
+        rows = work.served[cutoff].rows
+        target = grid.shift(rows[CUTOFF].to_physical().to_numpy(), rows[STEP].to_numpy())
+        found["forecast"] = rows.with_columns(time_column("at", target, integer=grid.integer))
+        found["examples"] = work.built.forecasts.manifest
+        weights = [
+            (c, model, weight) for c, served in work.served.items() for model, weight in sorted(served.weights.items())
+        ]
+        clock = pl.Int64() if grid.integer else pl.Datetime("us", "UTC")
+        schema = {CUTOFF: clock, "model": pl.String(), "weight": pl.Float64()}
+        found["weights"] = pl.DataFrame(weights, schema=schema, orient="row")
+    return found
+
+
+def _scores(work: Work) -> dict[str, pl.DataFrame]:
+    if work.scored is None:
+        return {}
+    scored = work.scored
+    return {
+        "scores": scored.overall,
+        "scores_by_step": scored.by_step,
+        "scores_by_series": scored.by_series,
+        "coverage": scored.coverage,
+        "backtest": scored.judged,
+    }
+
+
+def _decisions(work: Work) -> dict[str, pl.DataFrame]:
+    if work.decisions is None or work.replayed is None:
+        return {}
+    return {"orders": work.decisions.rows, "replay": work.replayed.rows, "replay_totals": work.replayed.totals}
+
+
+__all__ = [
+    "TABLE_KEYS",
+    "canonical_digests",
+    "digests_of",
+    "metrics_of",
+    "models_of",
+    "tables_of",
+    "verdict_table",
+    "write_json",
+    "write_tables",
+]

@@ -1,0 +1,153 @@
+"""The command line: `foreproof COMMAND`. Exit codes: 0 fine, 1 a check failed, 2 bad input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foreproof.app import commands
+from foreproof.errors import ForeproofError
+
+Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
+Horizon = Annotated[int | None, typer.Option(help="steps ahead, instead of the plan's")]
+Tag = Annotated[str, typer.Option(help="a word to find the run by")]
+Parent = Annotated[str, typer.Option(help="the run that this one follows")]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Forecasts and orders, with proof.", rich_markup_mode=None)
+new_app = typer.Typer(no_args_is_help=True, help="Make a project.")
+runs_app = typer.Typer(no_args_is_help=True, help="Look at runs and repeat them.")
+log_app = typer.Typer(no_args_is_help=True, help="Verify the log, and prove what is in it.")
+demo_app = typer.Typer(no_args_is_help=True, help="The main job on real data.")
+for name, group in (("new", new_app), ("runs", runs_app), ("log", log_app), ("demo", demo_app)):
+    app.add_typer(group, name=name)
+
+
+@new_app.command("forecast")
+def new_forecast(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="where to make it")],
+    data: Annotated[Path, typer.Option(help="a CSV or Parquet file with a date and a number")],
+) -> None:
+    """Guess a plan from a file of yours, and write it with comments."""
+    commands.new_forecast(folder, data)
+
+
+def _stage(name: str, words: str) -> None:
+    def command(project: Folder = Path(), horizon: Horizon = None, tag: Tag = "", parent: Parent = "") -> None:
+        raise typer.Exit(commands.run(project, until=name, horizon=horizon, tag=tag, parent=parent))
+
+    command.__doc__ = words
+    app.command(name)(command)
+
+
+_stage("check", "Hold every source against its contract and look for what would mislead a forecast (preflight.json).")
+_stage("load", "Check, then write the facts into the lake; loading a batch twice changes nothing.")
+_stage("features", "Load, then compile the features that would be served.")
+_stage("train", "Features, then fit every model at every cutoff that is served or calibrates.")
+_stage("backtest", "Train, then score the past origins.")
+_stage("prove", "Backtest, then run every check beside its planted fault; exit code 1 where one fails.")
+_stage("predict", "Prove, then write the forecast.")
+_stage("decide", "Predict, then recommend order quantities and replay them in money.")
+_stage("run", "All stages, ending with one page.")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SELECT ... FROM table, or table_versions for every version")],
+    project: Folder = Path(),
+    as_of: Annotated[str, typer.Option(help="only what was known at this date or instant")] = "",
+) -> None:
+    """Query the facts with DuckDB: as of now, or as of any moment."""
+    commands.sql(project, query, as_of=as_of)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, missing or too old, and how to get it."""
+    raise typer.Exit(commands.doctor())
+
+
+@runs_app.command("list")
+def runs_list(project: Folder = Path()) -> None:
+    """Every run of the project, oldest first."""
+    commands.runs_list(project)
+
+
+@runs_app.command("show")
+def runs_show(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
+    """One run: plan, data, scores, verdicts, and whether its files are as logged."""
+    raise typer.Exit(commands.runs_show(project, run))
+
+
+@runs_app.command("repeat")
+def runs_repeat(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
+    """Make a run again from its plan and data versions, and compare every digest."""
+    raise typer.Exit(commands.runs_repeat(project, run))
+
+
+@log_app.command("verify")
+def log_verify(
+    project: Folder = Path(),
+    checkpoint: Annotated[list[Path] | None, typer.Option(help="a checkpoint that was kept elsewhere")] = None,
+) -> None:
+    """Check the whole log, every checkpoint and every run's files."""
+    raise typer.Exit(commands.log_verify(project, checkpoint or []))
+
+
+@log_app.command("checkpoint")
+def log_checkpoint(project: Folder = Path()) -> None:
+    """Sign the log as it is, and print the checkpoint."""
+    commands.log_checkpoint(project)
+
+
+@log_app.command("prove-inclusion")
+def log_prove_inclusion(index: Annotated[int, typer.Argument(min=0)], project: Folder = Path()) -> None:
+    """Prove that a leaf is in the log."""
+    commands.log_prove_inclusion(project, index)
+
+
+@log_app.command("prove-consistency")
+def log_prove_consistency(size: Annotated[int, typer.Argument(min=0)], project: Folder = Path()) -> None:
+    """Prove that the log of today extends the one of a given size."""
+    commands.log_prove_consistency(project, size)
+
+
+@log_app.command("rotate-key")
+def log_rotate_key(project: Folder = Path()) -> None:
+    """Put a new signing key in force; the old one signs it into the log."""
+    commands.log_rotate_key(project)
+
+
+@demo_app.command("forecast")
+def demo_forecast(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/forecast")) -> None:
+    """Daily demand of 200 grocery categories, with promotions known ahead: forecast, order, prove."""
+    raise typer.Exit(commands.demo_forecast(folder))
+
+
+@demo_app.command("smoke")
+def demo_smoke(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/smoke")) -> None:
+    """A shipped two-column CSV through everything, and a check of every artefact."""
+    raise typer.Exit(commands.demo_smoke(folder))
+
+
+def main() -> None:
+    """The entry point: errors of ours become one line and an exit code; Ctrl-C leaves finished steps to resume from."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        app()
+    except ForeproofError as error:
+        print(f"error: {error}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(f"  {note}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        at = datetime.now(UTC)
+        print(f"stopped at {at:%H:%M:%S} UTC; run the same command again to go on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+__all__ = ["app", "main"]

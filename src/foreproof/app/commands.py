@@ -1,0 +1,245 @@
+"""What the commands do, and what they print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from importlib import metadata, resources
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table as Grid
+
+from foreproof.adapters.query import query
+from foreproof.app import demo, history
+from foreproof.app.doctor import diagnose
+from foreproof.app.guess import guess_plan
+from foreproof.app.progress import Terminal
+from foreproof.app.project import PLAN_FILE, Project, open_project
+from foreproof.app.runner import Outcome, execute
+from foreproof.app.smoke import problems
+from foreproof.app.stages import STAGES
+from foreproof.core.clock import Moment
+from foreproof.core.preflight import Finding
+from foreproof.errors import BadInput
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True)
+
+_SHOWN = 20
+_STYLE = {"error": "red", "warning": "yellow", "info": "dim", "passed": "green", "failed": "red", "not proven": "yellow"}
+
+
+def new_forecast(folder: Path, data: Path) -> None:
+    """Write `foreproof.yaml` and a README into a new folder."""
+    target = folder / PLAN_FILE
+    if target.exists():
+        raise BadInput(str(target), found="a plan already", wanted="a new folder", fix="choose another DIR")
+    text = guess_plan(data.resolve(), now=datetime.now(UTC))
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    readme = resources.files("foreproof.app").joinpath("templates/project_readme.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    out.print(f"wrote {target}: look at the lines marked GUESS, then `foreproof run -C {folder}`")
+
+
+def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str) -> int:
+    """Run the stages of a project up to one of them; return the exit code."""
+    project = open_project(folder).having(horizon=horizon)
+    last = STAGES[-1] if until == "run" else until
+    with Terminal(err) as progress:
+        outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)
+    return report(outcome)
+
+
+def report(outcome: Outcome) -> int:
+    """Say what came of a run and where it is; return the exit code."""
+    _print_findings(outcome.work.findings)
+    if outcome.work.verdicts:
+        table = Grid("check", "verdict", "what was found", "planted fault", title="Proof")
+        for verdict in outcome.work.verdicts:
+            caught = "caught" if verdict.control_caught else "NOT caught"
+            style = _STYLE[verdict.outcome]
+            table.add_row(verdict.name, f"[{style}]{verdict.outcome}[/]", verdict.words, f"{verdict.control}: {caught}")
+        out.print(table)
+    for problem in outcome.work.problems if outcome.error is None else ():
+        err.print(f"[red]error:[/] {problem}", markup=True, highlight=False)
+    out.print(f"run {outcome.run.id}: {outcome.run.status}")
+    out.print(f"page: {outcome.page.resolve()}")
+    if outcome.error is not None:
+        err.print(f"error: {outcome.error}", markup=False, highlight=False)
+        return outcome.error.exit_code
+    if outcome.work.problems:
+        return 2
+    return 1 if outcome.run.status in ("failed", "not proven") and outcome.work.verdicts else 0
+
+
+def sql(folder: Path, text: str, *, as_of: str) -> None:
+    """Print the rows of a query as a table, all of them."""
+    project = open_project(folder)
+    contracts = project.forecast.contracts
+    frame = query(project.lake, contracts, text, as_of=_moment(project, as_of) if as_of else None)
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_width_chars=200, tbl_hide_dataframe_shape=True):
+        print(frame)
+
+
+def doctor() -> int:
+    """Print what is installed; 1 where something that a command needs is missing or too old."""
+    table = Grid("library", "installed", "wanted", "needed for", "how to get it")
+    found = diagnose()
+    for line in found:
+        style = "green" if line.fine else "red"
+        table.add_row(line.name, f"[{style}]{line.installed}[/]", line.wanted, line.purpose, "" if line.fine else line.fix)
+    out.print(table)
+    out.print(f"Python {sys.version.split()[0]}, foreproof {metadata.version('foreproof')}")
+    return 0 if all(line.fine for line in found) else 1
+
+
+def runs_list(folder: Path) -> None:
+    """Print one line a run."""
+    table = Grid("run", "status", "made", "tag", "stage", "WAPE", "page")
+    for manifest in history.manifests(open_project(folder)):
+        wape = manifest.get("scores", {}).get("wape")
+        shown = f"{wape:.3f}" if isinstance(wape, float) else ""
+        made = str(manifest["finished"])[:19]
+        page = f"runs/{manifest['run']}/index.html"
+        table.add_row(manifest["run"], manifest["status"], made, manifest["tag"], manifest["stage"], shown, page)
+    out.print(table)
+
+
+def runs_show(folder: Path, run_id: str) -> int:
+    """Print one run and whether its files are as logged; 1 where they are not."""
+    project = open_project(folder)
+    manifest = history.manifest(project, run_id)
+    shown = ("run", "status", "name", "tag", "parent", "cutoff", "plan", "seed", "data", "scores", "started", "finished")
+    for name in shown:
+        out.print(f"{name:>9}  {manifest.get(name)}", markup=False)
+    for verdict in manifest["verdicts"]:
+        out.print(f"  {verdict['name']}: {verdict['outcome']}. {verdict['words']}", markup=False)
+    return _print_faults(history.verify(project, run=run_id))
+
+
+def runs_repeat(folder: Path, run_id: str) -> int:
+    """Make a run again and compare; 1 where a digest differs."""
+    with Terminal(err) as progress:
+        found = history.repeat(open_project(folder), run_id, progress=progress)
+    differing = [name for name, (before, after) in found.items() if before != after]
+    for name in differing:
+        before, after = found[name]
+        out.print(f"differs: {name}: {before} then, {after} now", markup=False)
+    out.print(f"{len(found) - len(differing)} of {len(found)} digests equal")
+    return 1 if differing else 0
+
+
+def log_verify(folder: Path, checkpoints: Sequence[Path]) -> int:
+    """Check log, checkpoints and all runs; 1 where something does not hold."""
+    return _print_faults(history.verify(open_project(folder), checkpoints=checkpoints))
+
+
+def log_checkpoint(folder: Path) -> None:
+    """Sign and print."""
+    print(open_project(folder).ledger.checkpoint(), end="")
+
+
+def log_prove_inclusion(folder: Path, index: int) -> None:
+    """Print the proof as JSON."""
+    print(history.proof_text(open_project(folder).ledger.prove_inclusion(index)))
+
+
+def log_prove_consistency(folder: Path, size: int) -> None:
+    """Print the proof as JSON."""
+    print(history.proof_text(open_project(folder).ledger.prove_consistency(size)))
+
+
+def log_rotate_key(folder: Path) -> None:
+    """Rotate, sign a checkpoint under the new key, and say so."""
+    ledger = open_project(folder).ledger
+    out.print(f"new key in force: {ledger.rotate()}", markup=False)
+    ledger.checkpoint()
+
+
+def demo_forecast(folder: Path) -> int:
+    """Prepare the demo's data and run it whole."""
+    with Terminal(err) as progress:
+        progress.stage("promotions", 20_940_529)
+        demo.prepare(folder, on_batch=progress.advance)
+    return run(folder, until="run", horizon=None, tag="demo", parent="")
+
+
+def demo_smoke(folder: Path) -> int:
+    """Run the shipped two-column CSV through everything and check every artefact's schema."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "co2.csv"
+    data.write_bytes(resources.files("foreproof.app").joinpath("templates/co2.csv").read_bytes())
+    (folder / PLAN_FILE).unlink(missing_ok=True)
+    new_forecast(folder, data)
+    project = open_project(folder)
+    with Terminal(err) as progress:
+        outcome = execute(project, progress=progress, tag="smoke")
+    if outcome.error is not None:
+        return report(outcome)
+    found = problems(outcome.folder)
+    for problem in found:
+        err.print(f"error: {problem}", markup=False)
+    report(outcome)
+    return 1 if found else 0
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
+    if not findings:
+        return
+    table = Grid("", "table", "check", "found", "fix", title=f"Preflight: {len(findings)} findings")
+    for finding in findings[:_SHOWN]:
+        row = finding.as_dict()
+        style = _STYLE.get(str(row["severity"]), "")
+        table.add_row(f"[{style}]{row['severity']}[/]", *(str(row[name]) for name in ("table", "check", "found", "fix")))
+    out.print(table)
+    if len(findings) > _SHOWN:
+        out.print(f"and {len(findings) - _SHOWN} more, in preflight.json")
+
+
+def _print_faults(faults: Sequence[str]) -> int:
+    for fault in faults:
+        out.print(f"does not hold: {fault}", markup=False)
+    if not faults:
+        out.print("all holds: leaves, checkpoints and files are as logged")
+    return 1 if faults else 0
+
+
+def _moment(project: Project, text: str) -> Moment:
+    """An ISO date (the end of that day in the grid's zone), an ISO instant, or an integer step."""
+    grid = project.forecast.task.series.grid
+    if grid.integer:
+        if text.lstrip("-").isdigit():
+            return int(text)
+        raise BadInput("--as-of", found=repr(text), wanted="an integer step")
+    try:
+        if len(text) == len("2024-01-01"):
+            day = date.fromisoformat(text) + timedelta(days=1)
+            midnight = pl.Series([datetime(day.year, day.month, day.day)]).dt.replace_time_zone(grid.zone)
+            return midnight.dt.convert_time_zone("UTC")[0] - timedelta(microseconds=1)  # type: ignore[no-any-return]
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput("--as-of", found=repr(text), wanted="a date or instant, such as 2024-06-30") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+__all__ = [
+    "demo_forecast",
+    "demo_smoke",
+    "doctor",
+    "log_checkpoint",
+    "log_prove_consistency",
+    "log_prove_inclusion",
+    "log_rotate_key",
+    "log_verify",
+    "new_forecast",
+    "report",
+    "run",
+    "runs_list",
+    "runs_repeat",
+    "runs_show",
+    "sql",
+]

@@ -1,0 +1,79 @@
+"""Earlier runs: what they were, whether their files are as logged, and the same again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from foreproof.adapters.steps import Steps
+from foreproof.app import artefacts
+from foreproof.app.project import Project
+from foreproof.app.stages import PIPELINE, STAGES, Work
+from foreproof.core.plan import parse_plan
+from foreproof.core.ports import Progress
+from foreproof.errors import BadInput, IntegrityError
+
+
+def manifests(project: Project) -> list[Mapping[str, Any]]:
+    """The manifests of all runs, oldest first."""
+    return [record.manifest for record in project.catalog.runs()]
+
+
+def manifest(project: Project, run_id: str) -> Mapping[str, Any]:
+    """The manifest of one run, by its id or the beginning of it."""
+    found = [one for one in manifests(project) if str(one["run"]).startswith(run_id)]
+    if len(found) != 1:
+        ids = ", ".join(str(one["run"]) for one in manifests(project)) or "none yet"
+        raise BadInput(f"run {run_id}", found=f"{len(found)} such runs", wanted=f"one of: {ids}")
+    return found[0]
+
+
+def verify(project: Project, *, run: str = "", checkpoints: Sequence[Path] = ()) -> list[str]:
+    """What does not hold in the log, in any checkpoint, or in a run's files, in words; empty where all does."""
+    ids = [str(manifest(project, run)["run"])] if run else [str(one["run"]) for one in manifests(project)]
+    external = [(str(path), _text(path)) for path in checkpoints]
+    external += [(f"runs/{i}/checkpoint.txt", _text(project.runs / i / "checkpoint.txt")) for i in ids]
+    found = [str(fault) for fault in project.ledger.verify(external=external)]
+    for one in ids:
+        found += [str(fault) for fault in project.ledger.verify(run=project.runs / one)]
+    return list(dict.fromkeys(found))
+
+
+def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tuple[str, str]]:
+    """Make a run again from its logged plan and data versions, nothing cached: name -> (digest then, digest now)."""
+    before = manifest(project, run_id)
+    folder = project.runs / str(before["run"])
+    faults = verify(project, run=str(before["run"]))
+    if faults:
+        raise IntegrityError(f"run {before['run']}", found=faults[0], fix="repeat a run whose files are as logged")
+    plan = parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8"))
+    again = Project(project.folder, plan, project.settings)
+    database = again.lake.database(again.forecast.contracts, before["versions"])
+    with TemporaryDirectory() as empty:
+        again.__dict__["steps"] = Steps(Path(empty))
+        work = replace(Work(again, progress), database=database, data=before["data"])
+        for stage in STAGES[STAGES.index("features") : STAGES.index(str(before["stage"])) + 1]:
+            work = PIPELINE[stage](work)
+    tables = artefacts.tables_of(work)
+    now = artefacts.canonical_digests(work, tables, artefacts.metrics_of(work))
+    then: Mapping[str, str] = before["digests"]
+    return {name: (then.get(name, "absent"), now.get(name, "absent")) for name in sorted({*then, *now})}
+
+
+def proof_text(proof: Any) -> str:
+    """A proof as JSON, bytes in hex."""
+    return json.dumps(asdict(proof), indent=2, default=lambda value: value.hex() if isinstance(value, bytes) else str(value))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(str(path), found=f"{error.strerror}", wanted="a signed checkpoint") from None
+
+
+__all__ = ["manifest", "manifests", "proof_text", "repeat", "verify"]

@@ -1,0 +1,269 @@
+"""The page of a run: plots first, numbers under them, the verdicts beside; one file that loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from foreproof.app import plots
+from foreproof.app.stages import Work
+from foreproof.core.predict import CUTOFF
+from foreproof.core.run import Run
+from foreproof.workloads.forecast import BASELINE, OURS
+
+FANS = 24
+_METRICS = ("wape", "mase", "rmsse", "smape", "owa", "bias", "pinball", "coverage80", "coverage95", "width95", "msis95")
+
+
+def write_page(
+    run: Run, work: Work, tables: Mapping[str, pl.DataFrame], folder: Path, *, head: Mapping[str, Any]
+) -> None:
+    """`index.html`, and each plot as PNG under `plots/`."""
+    from jinja2 import Environment
+
+    figures = _figures(work, tables)
+    (folder / "plots").mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        (folder / "plots" / f"{name}.png").write_bytes(plots.png(figure))
+    drawn = {name: plots.svg(figure) for name, figure in figures.items()}
+    template = resources.files("foreproof.app").joinpath("templates/page.html").read_text(encoding="utf-8")
+    html = Environment(autoescape=True).from_string(template).render(
+        run=run,
+        title=work.project.plan.name,
+        summary=_summary(run, work),
+        tiles=_tiles(work),
+        horizon=work.project.forecast.task.horizon if work.cutoff is not None else "",
+        head=head,
+        plan_text=work.project.plan.text(),
+        verdicts=work.verdicts,
+        findings=[finding.as_dict() for finding in work.findings],
+        tables=_data(work),
+        record=_record(run),
+        **_forecast_part(work, tables, drawn),
+        **_accuracy_part(work, tables, drawn),
+        **_orders_part(work, tables, drawn),
+    )
+    (folder / "index.html").write_text(html, encoding="utf-8")
+
+
+def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    task = work.project.forecast.task
+    if "forecast" in tables:
+        for place, names in enumerate(_largest(tables["history"], task.entity)[:FANS]):
+            of = pl.all_horizontal(pl.lit(True), *(pl.col(n) == v for n, v in zip(task.entity, names, strict=True)))
+            found[f"fan_{place:02d}"] = plots.fan(
+                tables["history"].filter(of),
+                tables["forecast"].filter(of),
+                title=" / ".join(str(name) for name in names),
+                unit=_unit(work),
+                span=max(4 * task.horizon, 3 * task.season),
+            )
+    if work.scored is not None:
+        steps = work.scored.by_step.filter(pl.col("metric") == "wape")
+        found["error_by_step"] = plots.error_by_step(steps, metric="WAPE", label="error over demand")
+        if work.scored.coverage.height:
+            found["coverage"] = plots.coverage(work.scored.coverage)
+    if "weights" in tables:
+        last = tables["weights"].filter(pl.col(CUTOFF) == pl.col(CUTOFF).max())
+        found["weights"] = plots.weights(list(last.select("model", "weight").iter_rows()))
+    if "replay_totals" in tables:
+        who = {"ours": OURS, "baseline": BASELINE}
+        costs = tables["replay_totals"].select(
+            _day(pl.col(CUTOFF), tables["replay_totals"]).alias("origin"),
+            pl.col("who").replace_strict(who).alias("policy"),
+            "money",
+        )
+        ordering = work.project.forecast.ordering
+        found["replayed_cost"] = plots.replayed(costs, currency=ordering.currency if ordering else "money")
+    return found
+
+
+def _summary(run: Run, work: Work) -> str:
+    if run.error:
+        return f"Stopped at {run.stage}: {run.error['object']}: {run.error['found']}. {run.error['fix']}"
+    if not work.verdicts:
+        return f"Ran up to {run.stage}; nothing is served without a proof."
+    caught = sum(bool(verdict.control_caught) for verdict in work.verdicts)
+    passed = sum(verdict.outcome == "passed" for verdict in work.verdicts)
+    return f"{passed} of {len(work.verdicts)} checks passed; {caught} of {len(work.verdicts)} planted faults caught."
+
+
+def _tiles(work: Work) -> list[dict[str, str]]:
+    tiles = []
+    scored, replayed = work.scored, work.replayed
+    if scored is not None:
+        ours, theirs = scored.value("wape"), scored.value("wape", model=BASELINE)
+        tiles.append(_tile("Error, share of demand (WAPE)", f"{ours:.1%}", f"seasonal naive {theirs:.1%}"))
+        if scored.against is not None:
+            p, days = scored.against.p_less, scored.against.n
+            tiles.append(_tile("Could the gain be chance?", f"p = {p:.2g}", f"Diebold-Mariano, {days} target days"))
+        nominal = work.project.forecast.proof.coverage
+        seen = scored.coverage.filter((pl.col("nominal") - nominal).abs() < 1e-6)
+        if seen.height:
+            row = seen.row(0, named=True)
+            note = f"outcomes inside; exact interval {row['low']:.0%} to {row['high']:.0%}"
+            tiles.append(_tile(f"{nominal:.0%} intervals held", f"{row['coverage']:.1%}", note))
+    if replayed is not None and replayed.saved is not None:
+        saved, ordering = replayed.saved, work.project.forecast.ordering
+        money = ordering.currency if ordering else "money"
+        note = f"{money} an order against the seasonal naive, 95% interval {saved.low:,.0f} to {saved.high:,.0f}"
+        tiles.append(_tile("Saved in the replay", f"{saved.estimate:,.0f}", note))
+    return tiles
+
+
+def _tile(label: str, value: str, note: str) -> dict[str, str]:
+    return {"label": label, "value": value, "note": note}
+
+
+def _forecast_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
+    task = work.project.forecast.task
+    names = _largest(tables["history"], task.entity)[:FANS] if "forecast" in tables else []
+    fans = [
+        {"name": " ".join(str(part) for part in name), "svg": drawn[f"fan_{place:02d}"]} for place, name in enumerate(names)
+    ]
+    count = tables["forecast"].select(task.entity).n_unique() if "forecast" in tables and task.entity else len(fans)
+    rest = f"The {len(fans)} largest of {count} series; all are in tables/forecast.csv." if count > len(fans) else ""
+    note = f"Cutoff {_words(work.cutoff)}." if work.cutoff is not None else "No forecast was made."
+    return {"fans": fans, "more": rest, "forecast_note": note}
+
+
+def _accuracy_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
+    captions = {
+        "error_by_step": "Error by step ahead, over all past origins.",
+        "coverage": "How often intervals held, against what they promised; bars are exact 95% intervals.",
+        "weights": "How much each model counts now, learned on earlier origins.",
+    }
+    charts = [{"svg": drawn[name], "caption": words} for name, words in captions.items() if name in drawn]
+    if work.scored is None:
+        note = "No past origin was judged."
+    else:
+        places = ", ".join(_words(origin) for origin in work.origins)
+        note = (
+            f"At each past origin ({places}) the whole pipeline was run on what was known then, and judged by what followed. "
+            "MASE, RMSSE and OWA below 1 beat their naive reference."
+        )
+    task = work.project.forecast.task
+    return {
+        "accuracy_note": note,
+        "accuracy_charts": charts,
+        "score_table": _wide(tables.get("scores"), ["model"]),
+        "series_table": _wide(_of_ours(tables.get("scores_by_series")), list(task.entity)),
+    }
+
+
+def _orders_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
+    ordering = work.project.forecast.ordering
+    if ordering is None or "orders" not in tables:
+        return {"orders_table": "", "orders_note": "", "order_charts": []}
+    policy = ordering.policy
+    note = (
+        f"Each order covers the next {ordering.cover} steps. A unit short costs {policy.short} and a unit over costs "
+        f"{policy.over} {ordering.currency}. "
+    )
+    if work.replayed is not None and work.replayed.saved is not None:
+        saved = work.replayed.saved
+        note += (
+            f"Followed at the past origins, this would have saved {saved.estimate:,.1f} {ordering.currency} an order against "
+            f"the same policy on the seasonal naive (95% interval {saved.low:,.1f} to {saved.high:,.1f})."
+        )
+    charts = [{"svg": drawn["replayed_cost"], "caption": "Replayed cost by past origin."}] if "replayed_cost" in drawn else []
+    entity = list(work.project.forecast.task.entity)
+    orders = tables["orders"].sort("order", descending=True).select(
+        *entity, "order", "order_up_to", "target", "expected_cost", "because"
+    )
+    return {"orders_table": _table(orders), "orders_note": note, "order_charts": charts}
+
+
+def _wide(scores: pl.DataFrame | None, by: Sequence[str]) -> str:
+    if scores is None:
+        return ""
+    kept = scores.filter(pl.col("metric").is_in(_METRICS))
+    wide = kept.pivot("metric", index=list(by), values="value") if by else kept.select("metric", "value")
+    order = [name for name in _METRICS if name in wide.columns]
+    return _table(wide.select(*by, *order).sort(order[0]) if order else wide)
+
+
+def _of_ours(scores: pl.DataFrame | None) -> pl.DataFrame | None:
+    return None if scores is None else scores.filter(pl.col("model") == OURS)
+
+
+def _table(frame: pl.DataFrame) -> str:
+    """An HTML table that sorts by its heads; numbers keep their full value for sorting."""
+    numeric = {name: dtype.is_numeric() for name, dtype in frame.schema.items()}
+    head = "".join(f'<th class="{"n" if numeric[name] else ""}">{escape(name)}</th>' for name in frame.columns)
+    rows = []
+    for row in frame.iter_rows(named=True):
+        cells = "".join(
+            f'<td class="n" data-v="{value}">{_figure(value)}</td>' if numeric[name] else f"<td>{escape(str(value))}</td>"
+            for name, value in row.items()
+        )
+        rows.append(f"<tr>{cells}</tr>")
+    return f'<div class="scroll"><table class="sort"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _figure(value: float | None) -> str:
+    if value is None or value != value:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
+
+
+def _data(work: Work) -> list[dict[str, Any]]:
+    found = []
+    for contract in work.project.forecast.contracts:
+        known = contract.known
+        said = {"same_as_happened": "when it happened", "constant": "always (constant)", "column": f"column {known.column}"}
+        words = said.get(known.kind, f"{known.kind} of {known.offset}")
+        table = work.database.tables.get(contract.name) if work.database else None
+        rows = f"{table.rows.height:,}" if table else "–"
+        why = " ".join(part for part in (known.why, *contract.notes) if part)
+        digest = work.data.get(contract.name, "")[:12]
+        found.append({"name": contract.name, "rows": rows, "known": words, "why": why, "digest": digest})
+    return found
+
+
+def _record(run: Run) -> list[tuple[str, str]]:
+    environment = run.environment
+    libraries = ", ".join(f"{name} {version}" for name, version in environment.libraries.items())
+    named = [
+        ("run", run.id),
+        ("plan digest", run.plan),
+        ("seed", str(run.seed)),
+        ("commit", environment.commit),
+        ("packages digest", environment.lock),
+        ("python", environment.python),
+        ("machine", environment.machine),
+        ("libraries", libraries),
+        ("parent", run.parent or "–"),
+    ]
+    return [*named, *((f"data: {name}", digest) for name, digest in run.data.items())]
+
+
+def _largest(history: pl.DataFrame, entity: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    if not entity:
+        return [()]
+    sums = history.group_by(entity).agg(pl.col("y").sum()).sort(["y", *entity], descending=[True, *([False] * len(entity))])
+    return list(sums.select(entity).iter_rows())
+
+
+def _unit(work: Work) -> str:
+    series = work.project.forecast.task.series
+    contract = next(c for c in work.project.forecast.contracts if c.name == series.table)
+    return contract.column(series.value).unit or series.value
+
+
+def _words(moment: object) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if isinstance(moment, datetime) else str(moment)
+
+
+def _day(column: pl.Expr, frame: pl.DataFrame) -> pl.Expr:
+    return column.dt.strftime("%Y-%m-%d") if frame.schema[CUTOFF].is_temporal() else column.cast(pl.String)
+
+
+__all__ = ["FANS", "write_page"]

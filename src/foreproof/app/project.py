@@ -1,0 +1,99 @@
+"""The composition root: one project folder, its plan, and the parts that a run is wired from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from foreproof.adapters.catalog import Catalog
+from foreproof.adapters.lake import Lake
+from foreproof.adapters.ledger import Ledger
+from foreproof.adapters.sources import Source, parse_source
+from foreproof.adapters.steps import Steps
+from foreproof.app.settings import Settings, read_settings
+from foreproof.core.plan import Plan, parse_plan
+from foreproof.errors import BadInput
+from foreproof.workloads.forecast import ForecastPlan, parse_forecast
+
+PLAN_FILE = "foreproof.yaml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a plan; everything that Foreproof writes lies in `.foreproof` and `runs` beside it."""
+
+    folder: Path
+    plan: Plan
+    settings: Settings = field(repr=False)
+
+    @cached_property
+    def forecast(self) -> ForecastPlan:
+        """The plan, parsed for its workload."""
+        return parse_forecast(self.plan)
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Where each table is read from."""
+        section = self.plan.root().section("sources", default={})
+        found = {name: parse_source(section.section(name)) for name in section}
+        unknown = sorted(set(found) - {contract.name for contract in self.forecast.contracts})
+        if unknown:
+            raise BadInput(f"sources.{unknown[0]}", found="no contract", wanted=f"tables.{unknown[0]}", fix="add one")
+        return found
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The facts."""
+        return Lake(self.settings.lake, clock=self.settings.now)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Runs and the log."""
+        self.inside.mkdir(parents=True, exist_ok=True)
+        return Catalog(self.settings.catalog)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The signed log."""
+        key = self.inside / "keys" / "log.pem"
+        return Ledger(self.catalog, key, "foreproof.local/log", self.settings.now, self.settings.checkpoints or None)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """Finished steps, by content."""
+        return Steps(self.inside / "steps")
+
+    @property
+    def inside(self) -> Path:
+        """The folder of everything that is not meant to be read by hand."""
+        return self.folder / ".foreproof"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run."""
+        return self.folder / "runs"
+
+    def having(self, **changes: object) -> Project:
+        """The project under a changed plan."""
+        return Project(self.folder, self.plan.having(**changes), self.settings)
+
+
+def open_project(folder: Path) -> Project:
+    """The project of a folder that holds a `foreproof.yaml`."""
+    path = folder / PLAN_FILE
+    if not path.is_file():
+        raise BadInput(
+            str(folder),
+            found=f"no {PLAN_FILE}",
+            wanted="a project folder",
+            fix="make one with `foreproof new forecast DIR --data my.csv`",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(PLAN_FILE, found=f"bytes that are not UTF-8 at {error.start}", fix="save it as UTF-8") from None
+    return Project(folder, parse_plan(text), read_settings(folder))
+
+
+__all__ = ["PLAN_FILE", "Project", "open_project"]

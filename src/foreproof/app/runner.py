@@ -1,0 +1,200 @@
+"""Run a plan through its stages and leave a folder that can be checked: also when it fails.
+
+Stages are values in, values out; what they cost is in content-addressed steps, so a run that was killed goes on where it
+stopped. One function, `_record`, saves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from foreproof.adapters.catalog import RunRecord
+from foreproof.app import artefacts
+from foreproof.app.page import write_page
+from foreproof.app.project import Project
+from foreproof.app.stages import PIPELINE, STAGES, Work
+from foreproof.core.digest import digest_bytes
+from foreproof.core.merkle import leaf_hash, root_hash
+from foreproof.core.ports import Progress
+from foreproof.core.preflight import write_preflight
+from foreproof.core.run import Artefact, Environment, Run, Status, run_id, verdict_status
+from foreproof.errors import BadInput, ForeproofError
+
+PROOF_FILES = frozenset({"leaves.jsonl", "checkpoint.txt"})
+"""Written after the run's leaf: they prove themselves, so the leaf does not name them."""
+_LIBRARIES = ("polars", "pyarrow", "numpy", "deltalake", "statsforecast", "lightgbm")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that ended: its record, its folder, what it made, and the error that ended it early."""
+
+    run: Run
+    folder: Path
+    work: Work
+    error: ForeproofError | None = None
+
+    @property
+    def page(self) -> Path:
+        """The page to open."""
+        return self.folder / "index.html"
+
+
+@dataclass
+class _Journal:
+    """What happened when, for `logs.jsonl`."""
+
+    clock: Any
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, event: str, **values: Any) -> None:
+        self.lines.append({"at": self.clock().isoformat(), "event": event, **values})
+
+    def write(self, path: Path) -> None:
+        path.write_text("".join(json.dumps(line, default=str) + "\n" for line in self.lines), encoding="utf-8")
+
+
+def execute(
+    project: Project, *, progress: Progress, until: str = STAGES[-1], tag: str = "", parent: str = ""
+) -> Outcome:
+    """Run the stages up to and with `until`, and record what came of it. A user's error is recorded, then returned."""
+    started = project.settings.now()
+    journal = _Journal(project.settings.now)
+    work, error, stage = Work(project, progress), None, ""
+    for stage in STAGES[: STAGES.index(until) + 1]:
+        clock = time.process_time(), time.monotonic()
+        try:
+            work = PIPELINE[stage](work)
+        except ForeproofError as found:
+            error = found
+            journal.note("error", stage=stage, **found.as_dict())
+            break
+        except BaseException as found:
+            journal.note("broken", stage=stage, error=repr(found))
+            _record(work, journal, started, stage=stage, tag=tag, parent=parent, error=_unexpected(stage, found))
+            raise
+        spent = {"cpu_seconds": round(time.process_time() - clock[0], 3), "seconds": round(time.monotonic() - clock[1], 3)}
+        journal.note("stage", stage=stage, **spent)
+    return _record(work, journal, started, stage=stage, tag=tag, parent=parent, error=error)
+
+
+def _record(
+    work: Work, journal: _Journal, started: datetime, *, stage: str, tag: str, parent: str, error: ForeproofError | None
+) -> Outcome:
+    """Write the run's folder, name every file in a leaf of the log, sign, and keep the record."""
+    project = work.project
+    tables, metrics = artefacts.tables_of(work), artefacts.metrics_of(work)
+    run = Run(
+        id=run_id(project.plan.digest, work.data, project.plan.seed),
+        name=project.plan.name,
+        workload=project.plan.workload,
+        plan=project.plan.digest,
+        data=dict(work.data),
+        seed=project.plan.seed,
+        status=_status(work, error),
+        started=started.isoformat(),
+        finished=project.settings.now().isoformat(),
+        environment=environment(),
+        tag=tag,
+        parent=parent,
+        cutoff=str(work.cutoff or ""),
+        stage=stage,
+        scores={name: work.scored.value(name) for name in ("mase", "wape", "owa")} if work.scored else {},
+        verdicts=work.verdicts,
+        error=error.as_dict() if error else None,
+    )
+    digests = artefacts.canonical_digests(work, tables, metrics)
+    project.runs.mkdir(parents=True, exist_ok=True)
+    folder = project.runs / run.id
+    # Two runs of the same plan on the same data share a folder: the second one waits, and writes the same.
+    with FileLock(project.runs / f".{run.id}.lock"):
+        draft = project.runs / f".{run.id}.{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        artefacts.write_tables(tables, draft / "tables")
+        for path, content in artefacts.models_of(work).items():
+            (draft / path).parent.mkdir(parents=True, exist_ok=True)
+            (draft / path).write_bytes(content)
+        (draft / "plan_resolved.yaml").write_text(project.plan.text(), encoding="utf-8")
+        artefacts.write_json(metrics, draft / "metrics.json")
+        artefacts.write_json(write_preflight(list(work.findings)), draft / "preflight.json")
+        verify = resources.files("foreproof.core").joinpath("verifier.py").read_bytes()
+        (draft / "verify.py").write_bytes(verify)
+        head = log_head(project)
+        write_page(run, work, tables, draft, head=head)
+        journal.write(draft / "logs.jsonl")
+        named = artefacts.digests_of(draft, but=PROOF_FILES)
+        run = replace(run, artefacts=[Artefact(path, digest) for path, digest in named.items()])
+        manifest = {"run": run.id, **run.as_dict(), "digests": digests, "loads": [dict(one) for one in work.loads]}
+        manifest["versions"] = {name: project.lake.version(name) for name in work.data}
+        artefacts.write_json(manifest, draft / "manifest.json")
+        named["manifest.json"] = digest_bytes((draft / "manifest.json").read_bytes())
+        body = {"run": run.id, "plan": run.plan, "status": run.status, "digests": digests, "artefacts": named}
+        project.ledger.append("run", body)
+        (draft / "checkpoint.txt").write_text(project.ledger.checkpoint(), encoding="utf-8")
+        project.ledger.export(draft / "leaves.jsonl")
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    record = RunRecord(run.id, run.status, started, run.plan, manifest, str(folder / "index.html"))
+    project.catalog.save_run(record)
+    return Outcome(run, folder, work, error)
+
+
+def log_head(project: Project) -> Mapping[str, Any]:
+    """Size and root of the log before this run's leaf, and the position that the leaf takes."""
+    project.ledger.begin()
+    leaves = project.catalog.leaves()
+    root = root_hash([leaf_hash(leaf) for leaf in leaves]).hex()
+    return {"size": len(leaves), "root": root, "leaf": len(leaves)}
+
+
+def environment() -> Environment:
+    """The commit and lock file of the program, and the machine: recorded, never digested."""
+    versions = {name: metadata.version(name) for name in _LIBRARIES if _installed(name)}
+    lock = digest_bytes(json.dumps(sorted((d.name, d.version) for d in metadata.distributions())).encode())
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return Environment(_commit(), lock, platform.python_version(), machine, versions)
+
+
+def _commit() -> str:
+    """The commit of a source checkout, else the release."""
+    head = Path(__file__).parents[3] / ".git" / "HEAD"
+    try:
+        text = head.read_text(encoding="utf-8").strip()
+        ref = head.parent / text.removeprefix("ref: ")
+        return ref.read_text(encoding="utf-8").strip() if text.startswith("ref: ") else text
+    except OSError:
+        return f"foreproof {metadata.version('foreproof')}"
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _status(work: Work, error: ForeproofError | None) -> Status:
+    if error is not None:
+        return "refused" if isinstance(error, BadInput) else "broken"
+    return verdict_status(work.verdicts)
+
+
+def _unexpected(stage: str, error: BaseException) -> ForeproofError:
+    return ForeproofError(stage, found=f"{type(error).__name__}: {error}", fix="see logs.jsonl; this is a fault of ours")
+
+
+__all__ = ["PROOF_FILES", "Outcome", "environment", "execute", "log_head"]

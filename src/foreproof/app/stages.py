@@ -1,0 +1,205 @@
+"""The stages of a run, in order. Each takes what came before and gives back values; nothing is saved here but facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from foreproof.adapters.sources import read
+from foreproof.app.project import Project
+from foreproof.core.clock import Moment, ticks
+from foreproof.core.decide import Decisions
+from foreproof.core.ports import Progress
+from foreproof.core.preflight import Finding, preflight
+from foreproof.core.table import parse
+from foreproof.core.trial import Built, Verdict
+from foreproof.core.view import Database, Table
+from foreproof.engine.backtest import Scored, backtest
+from foreproof.engine.build import Bench, builder, ladder
+from foreproof.engine.cutoff import latest_cutoff
+from foreproof.engine.decide import Replayed, decide, origins, replay_decisions
+from foreproof.engine.prove import prove
+from foreproof.engine.serve import Served
+from foreproof.errors import BadInput, ForeproofError
+
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run has made so far; a stage returns a fuller one."""
+
+    project: Project
+    progress: Progress
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    problems: tuple[ForeproofError, ...] = ()
+    loads: tuple[Mapping[str, object], ...] = ()
+    database: Database | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    cutoff: Moment | None = None
+    origins: tuple[Moment, ...] = ()
+    built: Built | None = None
+    final: Built | None = None
+    served: Mapping[Moment, Served] = field(default_factory=dict)
+    scored: Scored | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    decisions: Decisions | None = None
+    replayed: Replayed | None = None
+
+    @property
+    def bench(self) -> Bench:
+        """Where the work of this run is done."""
+        return Bench(self.project.steps, self.project.settings.workers, self.progress)
+
+
+def check(work: Work) -> Work:
+    """Read every source, hold it against its contract, and look for what would make a forecast wrong."""
+    plan, now = work.project.forecast, work.project.settings.now()
+    tables, findings = {}, []
+    problems: list[ForeproofError] = []
+    work.progress.stage("check", len(plan.contracts))
+    for contract in plan.contracts:
+        source = work.project.sources.get(contract.name)
+        if source is not None:
+            raw = read(source, folder=work.project.folder, columns=None)
+            series = plan.task.series
+            mine = contract.name == series.table
+            existing = work.project.lake.version(contract.name)
+            findings += preflight(
+                contract,
+                raw,
+                now=now,
+                grid=series.grid if mine else None,
+                entity=series.by if mine else (),
+                target=series.value if mine else None,
+                existing=None if existing is None else work.project.lake.table(contract),
+            )
+            try:
+                tables[contract.name] = parse(contract, raw, now=now)
+            except ForeproofError as error:
+                problems.append(error)
+        work.progress.advance(1)
+    return replace(work, tables=tables, findings=tuple(findings), problems=tuple(problems))
+
+
+def load(work: Work) -> Work:
+    """Write each table's batch into the lake; a batch that is there already changes nothing.
+
+    A table that broke its contract is refused here, before anything of any table is written.
+    """
+    if work.problems:
+        raise work.problems[0]
+    work.progress.stage("load", len(work.tables))
+    loads = []
+    for name, table in work.tables.items():
+        loaded = work.project.lake.load(table, source=work.project.sources[name].describe())
+        loads.append(
+            {
+                "table": name,
+                "batch": loaded.batch,
+                "digest": loaded.digest,
+                "added": loaded.added,
+                "superseding": loaded.superseding,
+                "unchanged": loaded.unchanged,
+                "already_loaded": loaded.already_loaded,
+            }
+        )
+        work.progress.advance(1)
+    lake = work.project.lake
+    contracts = work.project.forecast.contracts
+    missing = [contract.name for contract in contracts if lake.version(contract.name) is None]
+    if missing:
+        raise BadInput(f"tables.{missing[0]}", found="no data", wanted="a source or a loaded batch", fix="add sources:")
+    database = lake.database(contracts)
+    data = {contract.name: lake.data_digest(contract.name) for contract in contracts}
+    return replace(work, loads=tuple(loads), database=database, data=data)
+
+
+def features(work: Work) -> Work:
+    """Settle the cutoff and compile features for it: what would be served, as known then."""
+    plan, database = work.project.forecast, _database(work)
+    cutoff = latest_cutoff(plan, database)
+    line = ladder(plan, cutoff, plan.backtest.origins + 1)
+    build = builder(plan, work.bench)
+    final = build(database, (cutoff,), plan.plan.seed)
+    return replace(work, cutoff=cutoff, origins=tuple(line[:-1]), final=final)
+
+
+def train(work: Work) -> Work:
+    """Fit every model at every cutoff that is served or calibrates."""
+    plan = work.project.forecast
+    built = builder(plan, work.bench)(_database(work), (*work.origins, _cutoff(work)), plan.plan.seed)
+    return replace(work, built=built, served=built.forecasts.detail)
+
+
+def score(work: Work) -> Work:
+    """Judge the past origins: scores, coverage, and whether the gain over the seasonal naive could be chance."""
+    past = origins(work.served, before=_cutoff(work))
+    scored = backtest(work.project.forecast, _database(work), _judged(work), past)
+    return replace(work, scored=scored)
+
+
+def gauntlet(work: Work) -> Work:
+    """Every check beside its planted fault, over the judged origins."""
+    plan = work.project.forecast
+    verdicts = prove(plan, _database(work), work.origins, builder(plan, work.bench), progress=work.progress)
+    return replace(work, verdicts=tuple(verdicts))
+
+
+def order(work: Work) -> Work:
+    """What to order now, and what the policy would have cost at the past origins."""
+    plan = work.project.forecast
+    if plan.ordering is None:
+        return work
+    cutoff = _cutoff(work)
+    past = origins(work.served, before=cutoff)
+    decisions = decide(plan.ordering, work.served[cutoff], _database(work).as_of(cutoff))
+    replayed = replay_decisions(plan, _judged(work), past, seed=plan.plan.seed)
+    return replace(work, decisions=decisions, replayed=replayed)
+
+
+def _judged(work: Work) -> Built:
+    """The build without the final cutoff: what happened after it is not read."""
+    if work.built is None:
+        raise BadInput("run", found="nothing trained", wanted="the stages in order")
+    before = pl.col("cutoff").to_physical() < ticks(_cutoff(work))
+    built, made = work.built, work.built.forecasts
+    forecasts = replace(
+        made,
+        predictions=made.predictions.filter(before),
+        baseline=made.baseline.filter(before),
+        manifest=made.manifest.filter(before),
+    )
+    return Built(
+        built.entities.filter(before), built.rows.filter(before), built.labels.filter(before), lambda: forecasts
+    )
+
+
+def _database(work: Work) -> Database:
+    if work.database is None:
+        raise BadInput("run", found="nothing loaded", wanted="the stages in order", fix="foreproof load")
+    return work.database
+
+
+def _cutoff(work: Work) -> Moment:
+    if work.cutoff is None:
+        raise BadInput("run", found="no cutoff", wanted="the stages in order", fix="foreproof features")
+    return work.cutoff
+
+
+PIPELINE: Mapping[str, Callable[[Work], Work]] = {
+    "check": check,
+    "load": load,
+    "features": features,
+    "train": train,
+    "backtest": score,
+    "prove": gauntlet,
+    "predict": lambda work: work,
+    "decide": order,
+}
+
+STAGES = tuple(PIPELINE)
+
+__all__ = ["PIPELINE", "STAGES", "Work"]

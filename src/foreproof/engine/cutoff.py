@@ -1,0 +1,74 @@
+"""Where the history ends: the last whole period, or the one that the plan names."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import numpy as np
+import polars as pl
+
+from foreproof.core.clock import Moment, moment, tick_values, ticks
+from foreproof.core.contract import DELETED, HAPPENED, KNOWN
+from foreproof.core.grid import Grid
+from foreproof.core.view import Database
+from foreproof.errors import BadInput
+from foreproof.workloads.forecast import ForecastPlan
+
+_FRAGMENT = 0.5
+
+
+def latest_cutoff(plan: ForecastPlan, database: Database) -> Moment:
+    """The plan's cutoff (a date means the end of that local day's period), else the end of the last whole period.
+
+    A last period with fewer than half the rows that are usual for its phase of the season is a fragment, and the history
+    ends before it.
+    """
+    grid = plan.task.series.grid
+    rows = database[plan.task.series.table].rows.filter(~pl.col(DELETED))
+    if rows.is_empty():
+        raise BadInput(plan.task.series.table, found="no facts", wanted="a history", fix="load some")
+    first = moment(int(tick_values(rows[HAPPENED]).min()), integer=grid.integer)
+    last = _last_whole(grid, rows, plan.task.season)
+    if plan.cutoff == "latest":
+        return last
+    named = _named(plan.cutoff, grid)
+    if ticks(named) <= ticks(first):
+        raise BadInput(
+            "cutoff", found=f"{plan.cutoff}, before the first fact ({first})", wanted="a cutoff inside the history"
+        )
+    if ticks(named) > ticks(last):
+        raise BadInput("cutoff", found=f"{plan.cutoff}, after the last whole period ({last})", wanted="an earlier cutoff")
+    return named
+
+
+def _last_whole(grid: Grid, rows: pl.DataFrame, season: int) -> Moment:
+    periods = np.sort(grid.index(tick_values(rows[HAPPENED])))
+    last = int(periods[-1])
+    if not grid.integer:
+        # A row that is known only later than its period's end (a delay) does not make a period whole sooner.
+        last = min(last, int(grid.index(tick_values(rows[KNOWN]).max(keepdims=True))[0]))
+    numbers, counts = np.unique(periods, return_counts=True)
+    usual = [int(count) for n, count in zip(numbers, counts, strict=True) if n < last and (last - n) % season == 0][-8:]
+    latest = int(counts[numbers == last][0]) if (numbers == last).any() else 0
+    if usual and latest < _FRAGMENT * float(np.median(usual)):
+        last -= 1
+    return moment(int(grid.at(np.array([last], dtype=np.int64))[0]), integer=grid.integer)
+
+
+def _named(text: str, grid: Grid) -> Moment:
+    if grid.integer:
+        if not text.lstrip("-").isdigit():
+            raise BadInput("cutoff", found=repr(text), wanted="an integer step")
+        return int(text)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        try:
+            return grid.add(datetime.fromisoformat(text), 0)
+        except ValueError:
+            raise BadInput("cutoff", found=repr(text), wanted="`latest`, or a date such as 2024-06-30") from None
+    noon = pl.Series([datetime(day.year, day.month, day.day, 12)]).dt.replace_time_zone(grid.zone)
+    return grid.add(noon.dt.convert_time_zone("UTC")[0], 0)
+
+
+__all__ = ["latest_cutoff"]

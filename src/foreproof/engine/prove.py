@@ -1,0 +1,41 @@
+"""Put a plan's pipeline through the gauntlet, each check beside its planted fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from foreproof.core.clock import Moment
+from foreproof.core.ports import Progress
+from foreproof.core.trial import Build, Check, Trial, Verdict, proven
+from foreproof.core.view import Database
+from foreproof.gauntlet import BeatsBaseline, Coverage, Duplicates, GapLaw, Rebuild
+from foreproof.workloads.forecast import ForecastPlan
+
+
+def checks(plan: ForecastPlan) -> tuple[Check, ...]:
+    """The checks of a forecast with the plan's limits, structural ones first."""
+    return (
+        Rebuild(),
+        GapLaw(),
+        Duplicates(),
+        BeatsBaseline(alpha=plan.proof.alpha),
+        Coverage(nominal=plan.proof.coverage, alpha=plan.proof.alpha),
+    )
+
+
+def prove(
+    plan: ForecastPlan, database: Database, cutoffs: Sequence[Moment], build: Build, *, progress: Progress
+) -> list[Verdict]:
+    """One verdict a check, in order."""
+    task = plan.task
+    trial = Trial(database, tuple(cutoffs), task.entity, task.horizon, plan.plan.seed, build)
+    suite = checks(plan)
+    progress.stage("prove", len(suite))
+    verdicts = []
+    for check in suite:
+        verdicts.append(proven(check, trial))
+        progress.advance(1)
+    return verdicts
+
+
+__all__ = ["checks", "prove"]
