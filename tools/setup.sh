@@ -14,17 +14,19 @@ fits() { # a pyenv shim may stand in the path and not run, so each candidate is 
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1
 }
 
+version() { "$1" --version 2>/dev/null | sed -n 1p | grep . || echo nothing; }
+
 find_python() {
     local candidate
     if [ -n "${PYTHON:-}" ]; then
         fits "$PYTHON" && echo "$PYTHON" && return
-        say "PYTHON=$PYTHON: found $("$PYTHON" --version 2>&1 || true); wanted Python 3.11, 3.12 or 3.13; set PYTHON to one of them"
+        say "PYTHON=$PYTHON: found $(version "$PYTHON"); wanted Python 3.11, 3.12 or 3.13; set PYTHON to one of them"
         exit 2
     fi
     for candidate in python3.13 python3.12 python3.11 python3; do
         fits "$candidate" && echo "$candidate" && return
     done
-    say "Python: found $(python3 --version 2>&1 || echo none); wanted 3.11, 3.12 or 3.13;" \
+    say "Python: found $(version python3); wanted 3.11, 3.12 or 3.13;" \
         "install one (Debian: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12 ..."
     exit 2
 }
@@ -55,9 +57,9 @@ make_venv() {
         [ "$($venv/bin/python -V)" = "$("$python" -V)" ] && return
     fi
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-        apt "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" "$python has no venv"
+        apt "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" "$python has no venv" || exit 1
     fi
-    say "making $venv with $("$python" --version)"
+    say "making $venv with $(version "$python")"
     "$python" -m venv --clear $venv
 }
 
@@ -71,7 +73,8 @@ $venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 
 if ! loads_lightgbm; then
     if ! grep -q libgomp "$venv/lightgbm.txt"; then cat "$venv/lightgbm.txt" >&2; exit 1; fi
-    apt libgomp1 "LightGBM needs libgomp.so.1" && loads_lightgbm
+    apt libgomp1 "LightGBM needs libgomp.so.1" || exit 1
+    loads_lightgbm || { cat "$venv/lightgbm.txt" >&2; exit 1; }
 fi
 # What dev installs holds everything of demo.
 touch "$venv/.demo"

@@ -34,9 +34,8 @@ DIGEST = digest_frame(FRAME, keys=["key"])
 
 def _plain_digest(keys: list[str], values: list[int | None]) -> str:
     """The rules written out for a text column and an integer column, rows already in order."""
-    header = (
-        '{"columns":[["key","text"],["n","int64"]],"format":"foreproof.frame.1","rows":%d}' % len(keys)
-    ).encode()
+    columns = '[["key","text"],["n","int64"]]'
+    header = f'{{"columns":{columns},"format":"foreproof.frame.1","rows":{len(keys)}}}'.encode()
     out = struct.pack("<q", len(header)) + header
 
     def bits(flags: list[bool]) -> bytes:

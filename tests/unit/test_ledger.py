@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -301,6 +301,62 @@ def test_ledgers_that_begin_at_once_begin_one_log(catalog: Catalog, tmp_path: Pa
     kinds = [decode_leaf(leaf)["kind"] for leaf in catalog.leaves()]
     assert kinds == ["key", "n", "n", "n", "n"]
     assert faults(ledger) == ""
+
+
+class Meddled(Catalog):
+    """A catalogue in which another process acts right after the whole log was read."""
+
+    meddle: list[Callable[[], object]]
+
+    def stored_leaves(self, start: int = 0, stop: int | None = None) -> list[tuple[int, bytes, bytes]]:
+        found = super().stored_leaves(start, stop)
+        if stop is None and self.meddle:
+            self.meddle.pop()()
+        return found
+
+
+@pytest.fixture
+def meddled(ledger: Ledger) -> Iterator[Ledger]:
+    """The same log through a catalogue that can be meddled with."""
+    filled(ledger)
+    with Meddled(ledger.catalog.url.render_as_string(), timeout=20) as catalog:
+        catalog.meddle = []
+        yield Ledger(catalog, ledger.keys, ORIGIN, lambda: NOON, ledger.checkpoints)
+
+
+def meddle(ledger: Ledger, act: Callable[[], object]) -> None:
+    assert isinstance(ledger.catalog, Meddled)
+    ledger.catalog.meddle.append(act)
+
+
+def test_a_rotation_waits_out_leaves_that_others_add(ledger: Ledger, meddled: Ledger) -> None:
+    def later() -> None:
+        meddle(meddled, lambda: ledger.append("n", {}))
+
+    # The first reading of the whole log finds the key in force, the second one the size to append at.
+    meddle(meddled, later)
+    new = meddled.rotate()
+    assert [decode_leaf(leaf)["kind"] for leaf in ledger.catalog.leaves(12)] == ["n", "rotation"]
+    assert parse_checkpoint(ledger.checkpoint(), [new]).size == 14
+
+
+def test_a_checkpoint_is_signed_anew_when_another_process_rotates_meanwhile(ledger: Ledger, meddled: Ledger) -> None:
+    meddle(meddled, ledger.rotate)
+    text = meddled.checkpoint()
+    assert parse_checkpoint(text, [public(ledger)]).size == 13
+    assert faults(ledger) == ""
+
+
+def test_a_checkpoint_that_another_process_makes_meanwhile_is_no_fault(ledger: Ledger, meddled: Ledger) -> None:
+    def act() -> None:
+        ledger.append("n", {})
+        ledger.checkpoint()
+
+    meddle(meddled, act)
+    assert parse_checkpoint(meddled.checkpoint(), [public(ledger)]).size == 12
+    meddle(meddled, act)
+    assert faults(meddled) == ""
+    assert [parse_checkpoint(text, [public(ledger)]).size for text in ledger.catalog.checkpoints()] == [8, 12, 13, 14]
 
 
 def test_an_export_and_its_checkpoint_satisfy_the_stand_alone_verifier(ledger: Ledger, tmp_path: Path) -> None:

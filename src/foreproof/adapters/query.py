@@ -84,7 +84,7 @@ def _cutoff(lake: Lake, contract: Contract, dataset: Any, as_of: Moment | None) 
     integer = pa.types.is_integer(dataset.schema.field(KNOWN).type)
     if as_of is None:
         return "true" if integer else f"{_name(KNOWN)} <= make_timestamptz({ticks(lake.clock())})"
-    if integer != (not hasattr(as_of, "tzinfo")):
+    if integer != isinstance(as_of, int):
         raise BadInput(
             f"{contract.name}: cutoff",
             found=f"{as_of!r} on a clock of {'integer steps' if integer else 'instants'}",

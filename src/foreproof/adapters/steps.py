@@ -13,16 +13,15 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 
 from foreproof.core.digest import digest_bytes
+from foreproof.core.ports import Frames
 from foreproof.errors import BadInput, StoreError
-
-Frames = Mapping[str, pl.DataFrame]
 
 _MAGIC = b"foreproof step 1\n"
 _HEX = 64

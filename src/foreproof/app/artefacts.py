@@ -92,7 +92,9 @@ def models_of(work: Work) -> dict[str, bytes]:
         return {}
     dumps = work.served[work.cutoff].dumps
     return {
-        f"models/{model}/{name}": content for model, frame in sorted(dumps.items()) for name, content in frame.iter_rows()
+        f"models/{model}/{name}": content
+        for model, frame in sorted(dumps.items())
+        for name, content in frame.iter_rows()
     }
 
 
@@ -124,7 +126,7 @@ def _forecast(work: Work) -> dict[str, pl.DataFrame]:
         found["features"] = work.final.rows
     if cutoff is None or work.database is None:
         return found
-    history = task.target(work.database.as_of(cutoff))
+    history = task.panel(work.database).target(cutoff)
     at = time_column("at", grid.at(history["period"].to_numpy()), integer=grid.integer)
     found["history"] = history.with_columns(at).select(*task.entity, "at", "y")
     if work.built is not None:

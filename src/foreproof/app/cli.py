@@ -18,7 +18,9 @@ Horizon = Annotated[int | None, typer.Option(help="steps ahead, instead of the p
 Tag = Annotated[str, typer.Option(help="a word to find the run by")]
 Parent = Annotated[str, typer.Option(help="the run that this one follows")]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Forecasts and orders, with proof.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Forecasts and orders, with proof.", rich_markup_mode=None
+)
 new_app = typer.Typer(no_args_is_help=True, help="Make a project.")
 runs_app = typer.Typer(no_args_is_help=True, help="Look at runs and repeat them.")
 log_app = typer.Typer(no_args_is_help=True, help="Verify the log, and prove what is in it.")

@@ -29,7 +29,14 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True)
 
 _SHOWN = 20
-_STYLE = {"error": "red", "warning": "yellow", "info": "dim", "passed": "green", "failed": "red", "not proven": "yellow"}
+_STYLE = {
+    "error": "red",
+    "warning": "yellow",
+    "info": "dim",
+    "passed": "green",
+    "failed": "red",
+    "not proven": "yellow",
+}
 
 
 def new_forecast(folder: Path, data: Path) -> None:
@@ -91,7 +98,9 @@ def doctor() -> int:
     found = diagnose()
     for line in found:
         style = "green" if line.fine else "red"
-        table.add_row(line.name, f"[{style}]{line.installed}[/]", line.wanted, line.purpose, "" if line.fine else line.fix)
+        table.add_row(
+            line.name, f"[{style}]{line.installed}[/]", line.wanted, line.purpose, "" if line.fine else line.fix
+        )
     out.print(table)
     out.print(f"Python {sys.version.split()[0]}, foreproof {metadata.version('foreproof')}")
     return 0 if all(line.fine for line in found) else 1
@@ -113,7 +122,20 @@ def runs_show(folder: Path, run_id: str) -> int:
     """Print one run and whether its files are as logged; 1 where they are not."""
     project = open_project(folder)
     manifest = history.manifest(project, run_id)
-    shown = ("run", "status", "name", "tag", "parent", "cutoff", "plan", "seed", "data", "scores", "started", "finished")
+    shown = (
+        "run",
+        "status",
+        "name",
+        "tag",
+        "parent",
+        "cutoff",
+        "plan",
+        "seed",
+        "data",
+        "scores",
+        "started",
+        "finished",
+    )
     for name in shown:
         out.print(f"{name:>9}  {manifest.get(name)}", markup=False)
     for verdict in manifest["verdicts"]:
@@ -194,7 +216,9 @@ def _print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings[:_SHOWN]:
         row = finding.as_dict()
         style = _STYLE.get(str(row["severity"]), "")
-        table.add_row(f"[{style}]{row['severity']}[/]", *(str(row[name]) for name in ("table", "check", "found", "fix")))
+        table.add_row(
+            f"[{style}]{row['severity']}[/]", *(str(row[name]) for name in ("table", "check", "found", "fix"))
+        )
     out.print(table)
     if len(findings) > _SHOWN:
         out.print(f"and {len(findings) - _SHOWN} more, in preflight.json")

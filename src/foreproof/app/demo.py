@@ -63,7 +63,9 @@ def promotions(path: Path, products: pl.DataFrame, *, on_batch: Callable[[int], 
         on_batch(batch.num_rows)
     weeks = pl.concat(parts).group_by("category", "week").agg(pl.col("display", "mailer").sum())
     days = pl.DataFrame(
-        [(week, day) for week in range(1, 54) for day in _days(week)], schema={"week": pl.Int64, "date": pl.Date}, orient="row"
+        [(week, day) for week in range(1, 54) for day in _days(week)],
+        schema={"week": pl.Int64, "date": pl.Date},
+        orient="row",
     )
     return weeks.join(days, on="week").select("category", "date", "display", "mailer").sort("category", "date")
 

@@ -66,7 +66,9 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
 
 def proof_text(proof: Any) -> str:
     """A proof as JSON, bytes in hex."""
-    return json.dumps(asdict(proof), indent=2, default=lambda value: value.hex() if isinstance(value, bytes) else str(value))
+    return json.dumps(
+        asdict(proof), indent=2, default=lambda value: value.hex() if isinstance(value, bytes) else str(value)
+    )
 
 
 def _text(path: Path) -> str:

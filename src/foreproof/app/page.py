@@ -33,21 +33,25 @@ def write_page(
         (folder / "plots" / f"{name}.png").write_bytes(plots.png(figure))
     drawn = {name: plots.svg(figure) for name, figure in figures.items()}
     template = resources.files("foreproof.app").joinpath("templates/page.html").read_text(encoding="utf-8")
-    html = Environment(autoescape=True).from_string(template).render(
-        run=run,
-        title=work.project.plan.name,
-        summary=_summary(run, work),
-        tiles=_tiles(work),
-        horizon=work.project.forecast.task.horizon if work.cutoff is not None else "",
-        head=head,
-        plan_text=work.project.plan.text(),
-        verdicts=work.verdicts,
-        findings=[finding.as_dict() for finding in work.findings],
-        tables=_data(work),
-        record=_record(run),
-        **_forecast_part(work, tables, drawn),
-        **_accuracy_part(work, tables, drawn),
-        **_orders_part(work, tables, drawn),
+    html = (
+        Environment(autoescape=True)
+        .from_string(template)
+        .render(
+            run=run,
+            title=work.project.plan.name,
+            summary=_summary(run, work),
+            tiles=_tiles(work),
+            horizon=work.project.forecast.task.horizon if work.cutoff is not None else "",
+            head=head,
+            plan_text=work.project.plan.text(),
+            verdicts=work.verdicts,
+            findings=[finding.as_dict() for finding in work.findings],
+            tables=_data(work),
+            record=_record(run),
+            **_forecast_part(work, tables, drawn),
+            **_accuracy_part(work, tables, drawn),
+            **_orders_part(work, tables, drawn),
+        )
     )
     (folder / "index.html").write_text(html, encoding="utf-8")
 
@@ -126,7 +130,8 @@ def _forecast_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
     task = work.project.forecast.task
     names = _largest(tables["history"], task.entity)[:FANS] if "forecast" in tables else []
     fans = [
-        {"name": " ".join(str(part) for part in name), "svg": drawn[f"fan_{place:02d}"]} for place, name in enumerate(names)
+        {"name": " ".join(str(part) for part in name), "svg": drawn[f"fan_{place:02d}"]}
+        for place, name in enumerate(names)
     ]
     count = tables["forecast"].select(task.entity).n_unique() if "forecast" in tables and task.entity else len(fans)
     rest = f"The {len(fans)} largest of {count} series; all are in tables/forecast.csv." if count > len(fans) else ""
@@ -173,10 +178,16 @@ def _orders_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[
             f"Followed at the past origins, this would have saved {saved.estimate:,.1f} {ordering.currency} an order against "
             f"the same policy on the seasonal naive (95% interval {saved.low:,.1f} to {saved.high:,.1f})."
         )
-    charts = [{"svg": drawn["replayed_cost"], "caption": "Replayed cost by past origin."}] if "replayed_cost" in drawn else []
+    charts = (
+        [{"svg": drawn["replayed_cost"], "caption": "Replayed cost by past origin."}]
+        if "replayed_cost" in drawn
+        else []
+    )
     entity = list(work.project.forecast.task.entity)
-    orders = tables["orders"].sort("order", descending=True).select(
-        *entity, "order", "order_up_to", "target", "expected_cost", "because"
+    orders = (
+        tables["orders"]
+        .sort("order", descending=True)
+        .select(*entity, "order", "order_up_to", "target", "expected_cost", "because")
     )
     return {"orders_table": _table(orders), "orders_note": note, "order_charts": charts}
 
@@ -201,7 +212,9 @@ def _table(frame: pl.DataFrame) -> str:
     rows = []
     for row in frame.iter_rows(named=True):
         cells = "".join(
-            f'<td class="n" data-v="{value}">{_figure(value)}</td>' if numeric[name] else f"<td>{escape(str(value))}</td>"
+            f'<td class="n" data-v="{value}">{_figure(value)}</td>'
+            if numeric[name]
+            else f"<td>{escape(str(value))}</td>"
             for name, value in row.items()
         )
         rows.append(f"<tr>{cells}</tr>")
@@ -218,7 +231,11 @@ def _data(work: Work) -> list[dict[str, Any]]:
     found = []
     for contract in work.project.forecast.contracts:
         known = contract.known
-        said = {"same_as_happened": "when it happened", "constant": "always (constant)", "column": f"column {known.column}"}
+        said = {
+            "same_as_happened": "when it happened",
+            "constant": "always (constant)",
+            "column": f"column {known.column}",
+        }
         words = said.get(known.kind, f"{known.kind} of {known.offset}")
         table = work.database.tables.get(contract.name) if work.database else None
         rows = f"{table.rows.height:,}" if table else "–"
@@ -248,7 +265,11 @@ def _record(run: Run) -> list[tuple[str, str]]:
 def _largest(history: pl.DataFrame, entity: tuple[str, ...]) -> list[tuple[Any, ...]]:
     if not entity:
         return [()]
-    sums = history.group_by(entity).agg(pl.col("y").sum()).sort(["y", *entity], descending=[True, *([False] * len(entity))])
+    sums = (
+        history.group_by(entity)
+        .agg(pl.col("y").sum())
+        .sort(["y", *entity], descending=[True, *([False] * len(entity))])
+    )
     return list(sums.select(entity).iter_rows())
 
 

@@ -45,7 +45,10 @@ def error_by_step(scores: pl.DataFrame, *, metric: str, label: str) -> Any:
         ours = name == "combination"
         colour = BLUE if ours else ORANGE if name == "seasonal_naive" else "#b6bcc6"
         axes.plot(
-            ordered["step"].to_numpy(), ordered["value"].to_numpy(), color=colour, linewidth=2.2 if ours else 1.3,
+            ordered["step"].to_numpy(),
+            ordered["value"].to_numpy(),
+            color=colour,
+            linewidth=2.2 if ours else 1.3,
             label=NAMES.get(name, name),
         )
     axes.set_xlabel("steps ahead", fontsize=8)
@@ -62,7 +65,9 @@ def coverage(observed: pl.DataFrame) -> Any:
     rows = observed.sort("nominal")
     value = rows["coverage"].to_numpy()
     error = [value - rows["low"].to_numpy(), rows["high"].to_numpy() - value]
-    axes.errorbar(rows["nominal"].to_numpy(), value, yerr=error, fmt="o", color=BLUE, markersize=4, capsize=2, linewidth=1)
+    axes.errorbar(
+        rows["nominal"].to_numpy(), value, yerr=error, fmt="o", color=BLUE, markersize=4, capsize=2, linewidth=1
+    )
     axes.set_xlabel("promised coverage", fontsize=8)
     axes.set_ylabel("observed", fontsize=8)
     axes.set_xlim(0, 1.02)

@@ -22,7 +22,13 @@ class Terminal:
     """Bars on standard error, one a stage; implements `core.ports.Progress`."""
 
     def __init__(self, console: Console) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self._bars = Bars(*columns, console=console)
         self._task: TaskID | None = None
 

@@ -85,7 +85,10 @@ def execute(
             journal.note("broken", stage=stage, error=repr(found))
             _record(work, journal, started, stage=stage, tag=tag, parent=parent, error=_unexpected(stage, found))
             raise
-        spent = {"cpu_seconds": round(time.process_time() - clock[0], 3), "seconds": round(time.monotonic() - clock[1], 3)}
+        spent = {
+            "cpu_seconds": round(time.process_time() - clock[0], 3),
+            "seconds": round(time.monotonic() - clock[1], 3),
+        }
         journal.note("stage", stage=stage, **spent)
     return _record(work, journal, started, stage=stage, tag=tag, parent=parent, error=error)
 
@@ -194,7 +197,9 @@ def _status(work: Work, error: ForeproofError | None) -> Status:
 
 
 def _unexpected(stage: str, error: BaseException) -> ForeproofError:
-    return ForeproofError(stage, found=f"{type(error).__name__}: {error}", fix="see logs.jsonl; this is a fault of ours")
+    return ForeproofError(
+        stage, found=f"{type(error).__name__}: {error}", fix="see logs.jsonl; this is a fault of ours"
+    )
 
 
 __all__ = ["PROOF_FILES", "Outcome", "environment", "execute", "log_head"]

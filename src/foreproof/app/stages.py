@@ -25,7 +25,6 @@ from foreproof.engine.serve import Served
 from foreproof.errors import BadInput, ForeproofError
 
 
-
 @dataclass(frozen=True)
 class Work:
     """What a run has made so far; a stage returns a fuller one."""

@@ -74,6 +74,11 @@ class Model(Protocol):
         """The name under which the model appears in plans, tables and pages."""
         ...
 
+    @property
+    def reads_rows(self) -> bool:
+        """Whether learning or predicting asks for rows; a local model reads the target alone."""
+        ...
+
     def fit(self, past: Past, *, seed: int) -> Fitted:
         """Learn from the past alone; the same past and seed give the same bytes."""
         ...

@@ -127,7 +127,7 @@ class Section:
     def done(self) -> None:
         """Refuse settings that nobody read."""
         for name in self._values:
-            if name not in self._read:
+            if name not in self._read and self._values[name] is not None:
                 near = difflib.get_close_matches(str(name), sorted(self._read), n=1)
                 fix = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(self._read))}"
                 raise PlanError(self._at(str(name)), found="an unknown setting", fix=fix)

@@ -53,14 +53,14 @@ def backtest(plan: ForecastPlan, database: Database, built: Built, served: Mappi
     members = pl.concat([s.member_rows for s in served.values()])
     predictions = pl.concat([ours, members.select(ours.columns)]).join(truth.select(index), on=index, how="semi")
     if predictions.is_empty():
-        raise BadInput("backtest", found="no judged outcome", wanted="origins with known outcomes", fix="load more history")
+        raise BadInput(
+            "backtest", found="no judged outcome", wanted="origins with known outcomes", fix="load more history"
+        )
     scales, second = _scales(plan, database, list(served))
     actuals = truth.select(*index, "y").join(second, on=index, how="left")
     by: dict[str, Sequence[str]] = {"overall": [MODEL], "step": [MODEL, STEP], "series": [MODEL, *task.entity]}
     tables = {name: score_table(predictions, actuals, scales, by=columns) for name, columns in by.items()}
-    losses = daily_losses(
-        built.forecasts.predictions, built.forecasts.baseline, truth, entity=task.entity
-    )
+    losses = daily_losses(built.forecasts.predictions, built.forecasts.baseline, truth, entity=task.entity)
     return Scored(
         overall=tables["overall"],
         by_step=tables["step"],
@@ -80,11 +80,12 @@ def _against(losses: pl.DataFrame, horizon: int) -> Comparison | None:
 
 def _scales(plan: ForecastPlan, database: Database, cutoffs: Sequence[Moment]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """MASE and RMSSE denominators, and the Naive2 forecast, of each series as known at each cutoff."""
-    task = plan.task
+    task, panel = plan.task, plan.task.panel(database)
     scales, second = [], []
     for cutoff in cutoffs:
-        history = task.target(database.as_of(cutoff)).drop_nulls("y")
-        for name, part in history.group_by(list(task.entity), maintain_order=True):
+        history = panel.target(cutoff).drop_nulls("y")
+        groups = history.group_by(task.entity, maintain_order=True) if task.entity else [((), history)]
+        for name, part in groups:
             past = part["y"].to_numpy()
             scales.append((*name, cutoff, mase_scale(past, task.season), rmsse_scale(past, task.season)))
             ahead = naive2(past, task.horizon, season=task.season)

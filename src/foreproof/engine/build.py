@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from foreproof.core.clock import Moment, Ticks, moment, ticks, time_column
+from foreproof.core.clock import Moment, Ticks, moment, tick_values, ticks, time_column
 from foreproof.core.model import Model
 from foreproof.core.ports import Progress, StepStore
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
@@ -16,12 +16,10 @@ from foreproof.core.split import RollingOrigin, Split, settles
 from foreproof.core.trial import Build, Built, Forecasts
 from foreproof.core.view import Database
 from foreproof.engine.fit import Job, fit_members
-from foreproof.engine.serve import Served, serve
+from foreproof.engine.serve import MODEL, Served, serve
 from foreproof.errors import BadInput
-from foreproof.features import compile_rows
-from foreproof.workloads.forecast import BASELINE, ForecastPlan
-
-MODEL = "model"
+from foreproof.features.compile import compile_rows
+from foreproof.workloads.forecast import BASELINE, ForecastPlan, Panel, among
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,107 +80,95 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
 
     def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
         task = plan.task
-        line = line_of(plan, cutoffs, task.first(database))
+        panel = task.panel(database)
+        line = line_of(plan, cutoffs, first_moment(panel))
         rows = compile_rows(database, task.series, plan.features, line.all, task.horizon)
-        population = {t: task.entities(database.as_of(t)) for t in line.fitted}
-        served = pl.concat([_members(population[c], task.entity).with_columns(_cutoff(c, rows)) for c in cutoffs])
-        labels = _with_target(task.labels(database, cutoffs), plan)
+        served = pl.concat([panel.entities(cutoff) for cutoff in cutoffs])
         keys = [*task.entity, CUTOFF]
+        labels = _with_target(panel.labels(cutoffs), plan)
         return Built(
             entities=served.sort(keys),
             rows=rows.join(served, on=keys, how="semi").sort([*keys, STEP]),
             labels=labels.join(served, on=keys, how="semi").sort([*keys, STEP]),
-            forecast=_once(lambda: serve_all(plan, bench, database, line, rows, population, seed)),
+            forecast=lambda: _forecasts(plan, bench, panel, line, rows, seed),
         )
 
     return build
 
 
-def serve_all(
-    plan: ForecastPlan,
-    bench: Bench,
-    database: Database,
-    line: Line,
-    rows: pl.DataFrame,
-    population: Mapping[Moment, pl.DataFrame],
-    seed: int,
-) -> Forecasts:
+def first_moment(panel: Panel) -> Moment:
+    """The grid point of the earliest fact of any series."""
+    periods = panel.series.cells.period
+    if not periods.size:
+        raise BadInput(
+            panel.task.series.table, found="no facts that the series keep", wanted="a history", fix="load some"
+        )
+    grid = panel.task.series.grid
+    return moment(int(grid.at(np.array([periods.min()], dtype=np.int64))[0]), integer=grid.integer)
+
+
+def _forecasts(plan: ForecastPlan, bench: Bench, panel: Panel, line: Line, rows: pl.DataFrame, seed: int) -> Forecasts:
     """Fit the members at every cutoff of the line, then weigh and calibrate each served one on its settled origins."""
     task = plan.task
-    targets = {t: _only(task.target(database.as_of(t)), population[t], task.entity) for t in line.fitted}
-    order = [(t, model) for t in line.fitted for model in plan.models]
-    manifests: list[pl.DataFrame] = []
+    index = [*task.entity, CUTOFF, STEP]
+    population = {t: panel.entities(t) for t in line.fitted}
+    targets = {t: panel.target(t) for t in line.fitted}
     jobs: list[Job] = []
+    manifests: list[pl.DataFrame] = []
     for t in line.fitted:
-        learned = _examples(plan, database, t, line.examples[t], rows, population[t])
+        learned = _examples(plan, panel, t, line.examples[t], rows, population[t])
         if t in line.splits:
             manifests.append(_manifest(plan, t, learned.select(CUTOFF, STEP).unique(), role="learn"))
-        now = _only(rows.filter(_is(t)), population[t], task.entity)
+        now = among(rows.filter(_is(t)), population[t], task.entity)
         jobs += [_job(plan, t, model, seed, targets[t], learned, now) for model in plan.models]
     results = fit_members(jobs, store=bench.store, workers=bench.workers, progress=bench.progress)
-    points = pl.concat(
-        [result["points"].with_columns(pl.lit(model.name).alias(MODEL)) for (_, model), result in zip(order, results)]
-    )
-    dumps = {(t, model.name): result["dumps"] for (t, model), result in zip(order, results)}
+    done = list(zip(jobs, results, strict=True))
+    points = pl.concat([result["points"].with_columns(pl.lit(job.model.name).alias(MODEL)) for job, result in done])
     out: dict[Moment, Served] = {}
     for cutoff, split in line.splits.items():
-        actuals = task.labels(database, split.calibrate, at=cutoff)
-        used = actuals.select(CUTOFF, STEP).unique()
-        manifests.append(_manifest(plan, cutoff, used, role="calibrate"))
+        actuals = panel.labels(split.calibrate, at=cutoff)
+        manifests.append(_manifest(plan, cutoff, actuals.select(CUTOFF, STEP).unique(), role="calibrate"))
+        used = (cutoff, *split.calibrate)
         out[cutoff] = serve(
             plan,
             cutoff=cutoff,
-            points=points.filter(pl.any_horizontal(_is(t) for t in (cutoff, *split.calibrate))),
+            points=points.filter(pl.any_horizontal(_is(t) for t in used)),
             actuals=actuals,
-            targets={t: targets[t] for t in (cutoff, *split.calibrate)},
-            dumps={name: frame for (t, name), frame in dumps.items() if t == cutoff},
+            targets={t: targets[t] for t in used},
+            dumps={job.model.name: result["dumps"] for job, result in done if job.cutoff == cutoff},
         )
-    index = [*task.entity, CUTOFF, STEP]
-    baseline = points.filter(pl.col(MODEL) == BASELINE).join(
-        pl.concat([s.point_rows for s in out.values()]).select(index), on=index, how="semi"
-    )
+    baseline = points.filter((pl.col(MODEL) == BASELINE) & pl.any_horizontal(_is(t) for t in out))
     return Forecasts(
-        predictions=pl.concat([s.rows for s in out.values()]).sort([*index, LEVEL]),
-        baseline=baseline.with_columns(pl.lit(None, dtype=pl.Float64).alias(LEVEL))
-        .select(*index, LEVEL, VALUE)
-        .sort(index),
+        predictions=pl.concat([one.rows for one in out.values()]).sort([*index, LEVEL]),
+        baseline=baseline.select(*index, pl.lit(None, dtype=pl.Float64).alias(LEVEL), VALUE).sort(index),
         manifest=pl.concat(manifests).sort(CUTOFF, "role", "example", STEP),
         detail=out,
     )
 
 
 def _examples(
-    plan: ForecastPlan,
-    database: Database,
-    t: Moment,
-    cutoffs: Sequence[Moment],
-    rows: pl.DataFrame,
-    population: pl.DataFrame,
+    plan: ForecastPlan, panel: Panel, t: Moment, cutoffs: Sequence[Moment], rows: pl.DataFrame, population: pl.DataFrame
 ) -> pl.DataFrame:
     """Training rows at t: features as of each example's cutoff, labels as known at t, gap law applied."""
-    task = plan.task
-    labels = _settled(plan, task.labels(database, cutoffs, at=t), t) if cutoffs else task.labels(database, (t,), at=t).clear()
-    index = [*task.entity, CUTOFF, STEP]
-    joined = rows.join(labels.select(*index, pl.col("y").alias("label")), on=index, how="inner", maintain_order="left")
-    return _only(joined.filter(pl.col("label").is_not_null()), population, task.entity)
-
-
-def _settled(plan: ForecastPlan, labels: pl.DataFrame, t: Moment) -> pl.DataFrame:
-    return labels.filter(pl.Series(_settle_ticks(plan, labels) <= ticks(t)))
+    labels = panel.labels(cutoffs, at=t)
+    settled = labels.filter(
+        pl.Series(_settle_ticks(plan, labels) <= ticks(t), dtype=pl.Boolean), pl.col("y").is_not_null()
+    )
+    index = [*plan.task.entity, CUTOFF, STEP]
+    joined = rows.join(settled.select(*index, pl.col("y").alias("label")), on=index, maintain_order="left")
+    return among(joined, population, plan.task.entity)
 
 
 def _settle_ticks(plan: ForecastPlan, frame: pl.DataFrame) -> Ticks:
-    cutoffs = frame[CUTOFF].to_physical().to_numpy()
-    return settles(plan.task.series.grid, cutoffs, frame[STEP].to_numpy(), delay=plan.task.delay)
+    return settles(plan.task.series.grid, tick_values(frame[CUTOFF]), frame[STEP].to_numpy(), delay=plan.task.delay)
 
 
 def _manifest(plan: ForecastPlan, cutoff: Moment, used: pl.DataFrame, *, role: str) -> pl.DataFrame:
     """What was used, read off the very frames that learning received."""
-    integer = plan.task.series.grid.integer
-    settled = time_column("settled", _settle_ticks(plan, used), integer=integer)
-    return used.rename({CUTOFF: "example"}).with_columns(
-        settled, _cutoff(cutoff, used.rename({CUTOFF: "x"}), integer=integer), pl.lit(role).alias("role")
-    ).select(CUTOFF, "example", STEP, "settled", "role")
+    settled = time_column("settled", _settle_ticks(plan, used), integer=plan.task.series.grid.integer)
+    served = pl.lit(cutoff, dtype=used.schema[CUTOFF]).alias(CUTOFF)
+    named = used.rename({CUTOFF: "example"}).with_columns(settled, served, pl.lit(role).alias("role"))
+    return named.select(CUTOFF, "example", STEP, "settled", "role")
 
 
 def _job(
@@ -201,37 +187,12 @@ def _job(
 
 def _with_target(labels: pl.DataFrame, plan: ForecastPlan) -> pl.DataFrame:
     grid = plan.task.series.grid
-    reached = grid.shift(labels[CUTOFF].to_physical().to_numpy(), labels[STEP].to_numpy())
+    reached = grid.shift(tick_values(labels[CUTOFF]), labels[STEP].to_numpy())
     return labels.with_columns(time_column("target", reached, integer=grid.integer))
-
-
-def _members(population: pl.DataFrame, entity: tuple[str, ...]) -> pl.DataFrame:
-    return population if entity else pl.DataFrame({"_": [0]}).select([])
-
-
-def _only(frame: pl.DataFrame, population: pl.DataFrame, entity: tuple[str, ...]) -> pl.DataFrame:
-    """The rows of series in the population; with no entity column there is one series, and it stays."""
-    return frame.join(population, on=list(entity), how="semi", maintain_order="left") if entity else frame
-
-
-def _cutoff(at: Moment, like: pl.DataFrame, *, integer: bool | None = None) -> pl.Expr:
-    dtype = pl.Int64() if (isinstance(at, int) if integer is None else integer) else pl.Datetime("us", "UTC")
-    return pl.lit(at, dtype=dtype).alias(CUTOFF)
 
 
 def _is(t: Moment) -> pl.Expr:
     return pl.col(CUTOFF).to_physical() == ticks(t)
 
 
-def _once(make: Callable[[], Forecasts]) -> Callable[[], Forecasts]:
-    made: list[Forecasts] = []
-
-    def forecast() -> Forecasts:
-        if not made:
-            made.append(make())
-        return made[0]
-
-    return forecast
-
-
-__all__ = ["Bench", "Line", "builder", "ladder", "line_of", "serve_all"]
+__all__ = ["Bench", "Line", "builder", "first_moment", "ladder", "line_of"]

@@ -37,7 +37,9 @@ def latest_cutoff(plan: ForecastPlan, database: Database) -> Moment:
             "cutoff", found=f"{plan.cutoff}, before the first fact ({first})", wanted="a cutoff inside the history"
         )
     if ticks(named) > ticks(last):
-        raise BadInput("cutoff", found=f"{plan.cutoff}, after the last whole period ({last})", wanted="an earlier cutoff")
+        raise BadInput(
+            "cutoff", found=f"{plan.cutoff}, after the last whole period ({last})", wanted="an earlier cutoff"
+        )
     return named
 
 

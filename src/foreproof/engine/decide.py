@@ -42,7 +42,9 @@ def replay_decisions(plan: ForecastPlan, built: Built, served: Mapping[Moment, S
     """Both policies decide at each origin as it was then, without stock; the judge then shows them what was demanded."""
     ordering = plan.ordering
     if ordering is None or not isinstance(ordering.policy.short, float) or not isinstance(ordering.policy.over, float):
-        raise BadInput("decision", found="no unit costs", wanted="short and over in money per unit", fix="add decision:")
+        raise BadInput(
+            "decision", found="no unit costs", wanted="short and over in money per unit", fix="add decision:"
+        )
     entity = list(plan.task.entity)
     covered = built.labels.filter(pl.col(STEP) <= ordering.cover).sort([*entity, CUTOFF, STEP])
     whole = covered.group_by([*entity, CUTOFF], maintain_order=True).agg(

@@ -151,9 +151,9 @@ def facts(table: Table, value: pl.Expr, *, by: Sequence[str], grid: Grid, where:
     period = period_numbers(grid, happened)
     since = period if np.array_equal(happened, known) else period_numbers(grid, known)
     until = period_numbers(grid, tick_values(rows[UNTIL]))
-    return rows.with_columns(
-        pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until)
-    ).filter(pl.col(SINCE) < pl.col(UNTIL))
+    return rows.with_columns(pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until)).filter(
+        pl.col(SINCE) < pl.col(UNTIL)
+    )
 
 
 def period_numbers(grid: Grid, values: Ticks) -> Ticks:
@@ -289,6 +289,25 @@ def shared_columns(table: Table, by: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in by if name in names)
 
 
+def keyed(names: pl.DataFrame, table: Table, shared: Sequence[str]) -> tuple[pl.DataFrame, Ticks]:
+    """The distinct keys of series in the columns that a table shares with them, sorted, and the key of each series."""
+    for name in shared:
+        ours, theirs = names.schema[name], table.rows.schema[name]
+        if ours != theirs:
+            raise BadInput(
+                f"tables.{table.contract.name}.{name}",
+                found=f"{theirs} where the series have {ours}",
+                wanted="one type for both",
+                fix="give the column the same type in both contracts",
+            )
+    if not shared:
+        return pl.DataFrame(), np.zeros(max(names.height, 1), dtype=np.int64)
+    keys = names.select(shared).unique().sort(shared)
+    codes = keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(CODE))
+    found = names.select(shared).join(codes, on=list(shared), how="left", maintain_order="left")
+    return keys, found[CODE].to_numpy().astype(np.int64)
+
+
 def _among(table: Table, name: str, values: tuple[str, ...]) -> pl.Expr:
     table.contract.column(name)
     return pl.col(name).cast(pl.String).is_in(list(values)).fill_null(False)
@@ -310,6 +329,7 @@ __all__ = [
     "cells",
     "coded",
     "facts",
+    "keyed",
     "number_column",
     "period_numbers",
     "shared_columns",

@@ -29,9 +29,7 @@ class Panel:
     slot: dict[int, int]
 
 
-def window_sum(
-    cells: Cells, weights: Ticks, *, cutoffs: Ticks, lag: int, window: int, size: int
-) -> Ticks:
+def window_sum(cells: Cells, weights: Ticks, *, cutoffs: Ticks, lag: int, window: int, size: int) -> Ticks:
     """K x C: the weights of the cells with period in (cutoff - lag - window, cutoff - lag], visible at the cutoff.
 
     A cell counts for the cutoffs in [max(since, period + lag), min(until, period + lag + window)): one addition where that

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, assert_never, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from foreproof.features.cells import (
     Cells,
     Gap,
     Reading,
+    Values,
     Where,
     cells,
     coded,
@@ -171,7 +172,7 @@ def target(source: Source, spec: Series, cutoff: Moment) -> pl.DataFrame:
     offset = np.cumsum(lengths) - lengths
     place = offset[np.searchsorted(codes, seen.code)] + seen.period - start[np.searchsorted(codes, seen.code)]
     y = np.full(int(lengths.sum()), np.nan)
-    y[place] = in_units(seen)
+    y[place] = in_units(seen.value, scale=seen.scale)
     if spec.gap == "zero":
         y[np.isnan(y)] = 0.0
     elif spec.gap == "carry":
@@ -182,7 +183,12 @@ def target(source: Source, spec: Series, cutoff: Moment) -> pl.DataFrame:
 
 
 def labels(
-    source: Database | VersionedSeries, spec: Series, cutoffs: Sequence[Moment], horizon: int, *, at: Moment | None = None
+    source: Database | VersionedSeries,
+    spec: Series,
+    cutoffs: Sequence[Moment],
+    horizon: int,
+    *,
+    at: Moment | None = None,
 ) -> pl.DataFrame:
     """Columns `by`, `cutoff`, `step`, `y`: the truth over (cutoff, cutoff + horizon], as known at `at`.
 
@@ -223,10 +229,8 @@ def labels(
     )
 
 
-def in_units(values: Cells | npt.NDArray[np.generic], *, scale: int = 1) -> npt.NDArray[np.float64]:
+def in_units(values: Values, *, scale: int) -> npt.NDArray[np.float64]:
     """Stored values in the user's unit: the one division by the column's scale."""
-    if isinstance(values, Cells):
-        values, scale = values.value, values.scale
     units: npt.NDArray[np.float64] = np.divide(values, scale, dtype=np.float64)
     return units
 

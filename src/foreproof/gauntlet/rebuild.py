@@ -41,7 +41,9 @@ class Rebuild:
                 found = difference(_at(read(whole), cutoff), _at(read(cut), cutoff), keys)
                 if found:
                     return self._failed(part, cutoff, found)
-        words = f"population, features and predictions identical at {len(trial.cutoffs)} cutoffs on tables truncated there"
+        words = (
+            f"population, features and predictions identical at {len(trial.cutoffs)} cutoffs on tables truncated there"
+        )
         return Verdict(self.name, "passed", 0.0, 0.0, words, {"cutoffs": [str(cutoff) for cutoff in trial.cutoffs]})
 
     def _failed(self, part: str, cutoff: Moment, found: dict[str, object]) -> Verdict:

@@ -6,27 +6,38 @@ A `Task` and a default plan, thin: series come from `features.series`, learning 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import polars as pl
 
-from foreproof.core.clock import Moment, parse_offset
+from foreproof.core.clock import INSTANT, Moment, parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import parse_grid
 from foreproof.core.model import Frame, Model
 from foreproof.core.plan import Plan
+from foreproof.core.predict import CUTOFF
 from foreproof.core.section import Section
 from foreproof.core.view import Database, View
 from foreproof.decisions.newsvendor import Newsvendor
 from foreproof.errors import PlanError
-from foreproof.features import Aggregate, Feature, Gap, Series, default_features, labels, parse_features, target
+from foreproof.features.cells import Gap
+from foreproof.features.declare import Feature
+from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
 from foreproof.models.registry import parse_models
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 MODELS = ("seasonal_naive", "auto_ets", "theta", "boost")
 BASELINE = "seasonal_naive"
 OURS = "combination"
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The population: the `count` series with the largest sum of `value` among the facts known at the cutoff."""
+
+    count: int
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,7 @@ class ForecastTask:
     horizon: int
     season: int
     delay: str | int = 0
+    top: Top | None = None
 
     @property
     def entity(self) -> tuple[str, ...]:
@@ -49,17 +61,53 @@ class ForecastTask:
         """What the models share."""
         return Frame(self.entity, self.series.grid, self.horizon, self.season, self.delay)
 
-    def entities(self, view: View) -> pl.DataFrame:
-        """The series that had begun at the view's cutoff."""
-        return self.target(view).select(self.entity).unique().sort(self.entity) if self.entity else pl.DataFrame()
+    def panel(self, source: Database | View) -> Panel:
+        """The task's series in a database or a view, versions resolved once for any number of cutoffs."""
+        ranked = replace(self.series, value=self.top.value, aggregate="sum", gap="zero") if self.top else None
+        ranking = versioned_series(source, ranked) if ranked else None
+        return Panel(self, versioned_series(source, self.series), ranking)
 
-    def target(self, view: View) -> pl.DataFrame:
-        """Entity columns, `period`, `y` from each series' start to the cutoff, as the view knew it."""
-        return target(view, self.series, view.cutoff)
 
-    def labels(self, database: Database, cutoffs: Sequence[Moment], *, at: Moment | None = None) -> pl.DataFrame:
-        """Entity columns, `cutoff`, `step`, `y` over (cutoff, cutoff + horizon]: the only reading of the future."""
-        return labels(database, self.series, cutoffs, self.horizon, at=at)
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A task's reading of one database. Every answer is as of its cutoff, whatever else the database holds."""
+
+    task: ForecastTask
+    series: VersionedSeries
+    ranking: VersionedSeries | None
+
+    def entities(self, cutoff: Moment) -> pl.DataFrame:
+        """Entity columns and `cutoff`: the population, sorted."""
+        entity = list(self.task.entity)
+        seen = self.target_of(self.ranking or self.series, cutoff)
+        clock = pl.lit(cutoff, dtype=pl.Int64() if isinstance(cutoff, int) else INSTANT).alias(CUTOFF)
+        if not entity:
+            return seen.head(1).select(clock)
+        if self.task.top is not None:
+            sums = (
+                seen.group_by(entity)
+                .agg(pl.col("y").sum())
+                .sort(["y", *entity], descending=[True, *(False for _ in entity)])
+            )
+            seen = sums.head(self.task.top.count)
+        return seen.select(entity).unique().sort(entity).with_columns(clock)
+
+    def target(self, cutoff: Moment) -> pl.DataFrame:
+        """Entity columns, `period`, `y` of the population, from each series' start to the cutoff."""
+        return among(self.target_of(self.series, cutoff), self.entities(cutoff), self.task.entity)
+
+    def labels(self, cutoffs: Sequence[Moment], *, at: Moment | None = None) -> pl.DataFrame:
+        """Entity columns, `cutoff`, `step`, `y` over (cutoff, cutoff + horizon], as known at `at`: the future's one reader."""
+        return labels(self.series, self.task.series, cutoffs, self.task.horizon, at=at)
+
+    def target_of(self, series: VersionedSeries, cutoff: Moment) -> pl.DataFrame:
+        """The target of one versioned series."""
+        return target(series, series.spec, cutoff)
+
+
+def among(frame: pl.DataFrame, population: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
+    """The rows of series in the population; with no entity column there is one series, and it stays."""
+    return frame.join(population, on=list(entity), how="semi", maintain_order="left") if entity else frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +165,11 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
     series_section = root.section("series")
     contract = _contract_of(contracts, series_section)
-    series = _series(series_section, contract)
+    series, top = _series(series_section, contract)
     horizon = root.whole("horizon", low=1, high=10_000)
     season = root.whole("season", default=series.grid.season, low=1)
     delay = parse_offset(root.raw("delay", default=0), subject="delay")
-    task = ForecastTask(plan.name, series, horizon, season, delay)
+    task = ForecastTask(plan.name, series, horizon, season, delay, top)
     features = root.raw("features", default="default")
     low = contract.column(series.value).low
     parsed = ForecastPlan(
@@ -155,7 +203,7 @@ def _contract_of(contracts: Sequence[Contract], section: Section) -> Contract:
     raise PlanError("series.table", found=repr(name), wanted=f"one of {', '.join(c.name for c in contracts)}")
 
 
-def _series(section: Section, contract: Contract) -> Series:
+def _series(section: Section, contract: Contract) -> tuple[Series, Top | None]:
     value = section.text("value")
     column = contract.column(value)
     if column.type not in ("decimal", "real", "integer"):
@@ -163,7 +211,6 @@ def _series(section: Section, contract: Contract) -> Series:
     by = section.texts("by", default=())
     for name in by:
         contract.column(name)
-    only = section.section("where", default={})
     series = Series(
         table=contract.name,
         by=by,
@@ -173,15 +220,20 @@ def _series(section: Section, contract: Contract) -> Series:
         ),
         aggregate=section.choice("aggregate", get_args(Aggregate), default="sum"),
         gap=section.choice("gap", get_args(Gap), default="zero"),
-        keep=tuple((name, only.texts(name)) for name in only),
-        drop=tuple((name, values) for name, values in _texts(section.section("exclude", default={}))),
+        keep=_texts(section.section("where", default={})),
+        drop=_texts(section.section("exclude", default={})),
     )
+    top = None
+    if "top" in section:
+        ranked = section.section("top")
+        top = Top(ranked.whole("count", low=1), contract.column(ranked.text("value", default=value)).name)
+        ranked.done()
     section.done()
-    return series
+    return series, top
 
 
-def _texts(section: Section) -> list[tuple[str, tuple[str, ...]]]:
-    return [(name, section.texts(name)) for name in section]
+def _texts(section: Section) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((name, section.texts(name)) for name in section)
 
 
 def _levels(root: Section) -> tuple[float, ...]:

@@ -1,0 +1,202 @@
+"""The feature compiler: declared features to rows, in one pass over all (series, cutoff) pairs.
+
+Training, backtest and serving call this one function with more or fewer cutoffs (law 5). It reads the database, because
+the one pass sees all versions; each kernel counts a version only for the cutoffs that a view would show it to (laws 1-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from foreproof.core.clock import Moment, Ticks, ticks, time_column
+from foreproof.core.predict import CUTOFF, STEP
+from foreproof.core.view import Database
+from foreproof.errors import BadInput
+from foreproof.features import ahead, calendar, lags, statics, windows
+from foreproof.features.cells import (
+    Reading,
+    cells,
+    coded,
+    facts,
+    keyed,
+    number_column,
+    shared_columns,
+    stored_number,
+)
+from foreproof.features.context import Column, Context, Demand, Shape, Sourced, Text, open_chunk
+from foreproof.features.declare import Feature, check_law
+from foreproof.features.kernels import earliest
+from foreproof.features.series import Series, VersionedSeries, cutoff_periods, versioned_series
+
+CHUNK_BYTES = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How a feature is made: the lags that it reads, and its column."""
+
+    reads: Callable[[Any, Shape], Demand]
+    column: Callable[[Context, Any], Column]
+
+
+FAMILIES: Mapping[type, Family] = {
+    lags.Lag: Family(lags.lag_reads, lags.lag_column),
+    lags.SeasonalLag: Family(lags.seasonal_lag_reads, lags.seasonal_lag_column),
+    lags.Difference: Family(lags.difference_reads, lags.difference_column),
+    lags.Age: Family(lags.age_reads, lags.age_column),
+    windows.Rolling: Family(windows.rolling_reads, windows.rolling_column),
+    windows.SeasonalRolling: Family(windows.seasonal_rolling_reads, windows.seasonal_rolling_column),
+    windows.Ratio: Family(windows.ratio_reads, windows.ratio_column),
+    calendar.Calendar: Family(calendar.no_reads, calendar.calendar_column),
+    calendar.Holiday: Family(calendar.no_reads, calendar.holiday_column),
+    statics.Static: Family(statics.static_reads, statics.static_column),
+    ahead.Ahead: Family(ahead.ahead_reads, ahead.ahead_column),
+}
+
+
+def compile_rows(
+    database: Database,
+    spec: Series,
+    features: Sequence[Feature],
+    cutoffs: Sequence[Moment],
+    horizon: int,
+    *,
+    entities: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Columns `by`, `cutoff`, `step` (1 ... horizon), then one a feature (Float64, String for text): sorted by the first three.
+
+    One row for each series that had begun at the cutoff, as known then (and is among `entities`, if given), and each step.
+    Equal, bit for bit, on the database truncated at a row's cutoff. Raises LawError where a feature would read after a
+    cutoff, BadInput for a cutoff that is no grid point, an unknown table, or two features of one name, PlanError for an
+    unknown column.
+    """
+    _distinct(features, spec)
+    for feature in features:
+        check_law(feature, horizon)
+    points = cutoff_periods(spec.grid, sorted(set(cutoffs), key=ticks))
+    series = versioned_series(database, spec)
+    steps = np.arange(1, horizon + 1, dtype=np.int64)
+    shape = Shape(steps, _deepest(series, points), _sweeps(series))
+    demands = _demands(features, shape)
+    sources = _sources(database, series, features, list(demands))
+    start = earliest(series.cells, cutoffs=points, size=series.size)
+    whole = Context(spec.grid, points, steps, start, sources, {}, shape)
+    width = len(points) * (9 * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4) + 1
+    size = max(1, CHUNK_BYTES // width)
+    codes = _wanted(series, entities)
+    parts = [
+        _chunk(whole, series, features, demands, codes[low : low + size]) for low in range(0, max(len(codes), 1), size)
+    ]
+    return pl.concat(parts)
+
+
+def _chunk(
+    whole: Context,
+    series: VersionedSeries,
+    features: Sequence[Feature],
+    demands: Mapping[Reading | None, Ticks],
+    codes: Ticks,
+) -> pl.DataFrame:
+    """The rows of some series."""
+    context = open_chunk(whole, demands, codes, start=whole.start)
+    exists = context.start <= context.cutoffs
+    row, cutoff = np.nonzero(exists)
+    steps = len(context.steps)
+    frame = series.named(np.repeat(codes[row], steps)).with_columns(
+        time_column(CUTOFF, context.grid.at(context.cutoffs)[np.repeat(cutoff, steps)], integer=context.grid.integer),
+        pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
+    )
+    columns = [
+        _column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps) for feature in features
+    ]
+    return frame.with_columns(columns)
+
+
+def _column(feature: Feature, made: Column, exists: npt.NDArray[np.bool_], steps: int) -> pl.Series:
+    """[E, C, S] to one value for each row that exists."""
+    array = made.place if isinstance(made, Text) else made
+    flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
+    flat = np.broadcast_to(flat, (len(flat), steps)).reshape(-1)
+    if isinstance(made, Text):
+        place = pl.Series(flat, dtype=pl.Int64)
+        return made.values.gather(place.set(place < 0, None)).alias(feature.name)
+    return pl.Series(feature.name, flat, dtype=pl.Float64, nan_to_null=True)
+
+
+def _distinct(features: Sequence[Feature], spec: Series) -> None:
+    names = [feature.name for feature in features]
+    for name in names:
+        if names.count(name) > 1 or name in (*spec.by, CUTOFF, STEP):
+            raise BadInput(f"feature {name}", found="the name twice", wanted="one column of that name", fix="drop one")
+    for feature in features:
+        if type(feature) not in FAMILIES:
+            raise BadInput(f"feature {feature.name}", found=type(feature).__name__, wanted="a declared feature")
+
+
+def _deepest(series: VersionedSeries, points: Ticks) -> int:
+    """The largest lag at which some series has a fact that some cutoff may see."""
+    if not len(series.cells.period) or not len(points):
+        return 0
+    return max(0, int(points.max() - series.cells.period.min()))
+
+
+def _sweeps(series: VersionedSeries) -> bool:
+    return series.cells.exact and series.spec.gap != "carry"
+
+
+def _demands(features: Sequence[Feature], shape: Shape) -> dict[Reading | None, Ticks]:
+    """The lags that each reading needs, rising, each once: features on many anchors share them."""
+    wanted: dict[Reading | None, set[int]] = {}
+    for feature in features:
+        for reading, lag in FAMILIES[type(feature)].reads(feature, shape):
+            wanted.setdefault(reading, set()).add(lag)
+    return {reading: np.array(sorted(lags), dtype=np.int64) for reading, lags in wanted.items()}
+
+
+def _sources(
+    database: Database, series: VersionedSeries, features: Sequence[Feature], readings: Sequence[Reading | None]
+) -> dict[Reading | Feature | None, Sourced]:
+    """Each table that is read, resolved once."""
+    spec = series.spec
+    own = Sourced(series.cells, np.arange(series.size, dtype=np.int64), spec.gap)
+    sources: dict[Reading | Feature | None, Sourced] = {None: own}
+    for feature in features:
+        if isinstance(feature, ahead.Ahead):
+            ahead.check_ahead(feature, database[feature.table])
+        if isinstance(feature, statics.Static):
+            table = database[feature.table]
+            sources[feature] = statics.static_source(table, feature, series.keys, by=spec.by, grid=spec.grid)
+    for reading in readings:
+        if reading is not None:
+            sources[reading] = _reading_source(database, series, reading)
+    return sources
+
+
+def _reading_source(database: Database, series: VersionedSeries, reading: Reading) -> Sourced:
+    table = database[reading.table]
+    column = number_column(table, reading)
+    shared = shared_columns(table, series.spec.by)
+    keys, key = keyed(series.keys, table, shared)
+    rows = facts(table, stored_number(column), by=shared, grid=series.spec.grid, where=(reading.keep, reading.drop))
+    scale = 1 if column is None else column.scale
+    found = cells(coded(rows, keys, by=shared), aggregate=reading.aggregate, scale=scale)
+    return Sourced(found, key, reading.gap)
+
+
+def _wanted(series: VersionedSeries, entities: pl.DataFrame | None) -> Ticks:
+    """The codes of the series asked for, rising."""
+    codes = np.arange(series.size, dtype=np.int64)
+    if entities is None or not series.spec.by:
+        return codes
+    by = list(series.spec.by)
+    named = series.keys.with_row_index("_code").join(entities.select(by).unique(), on=by, how="semi")
+    return np.sort(named["_code"].to_numpy().astype(np.int64))
+
+
+__all__ = ["CHUNK_BYTES", "FAMILIES", "Family", "compile_rows"]

@@ -1,0 +1,186 @@
+"""Tables for tests of features: sales with late rows, corrections and tombstones; plans ahead; products that change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import strategies as st
+
+from foreproof.core.clock import INSTANT, Moment
+from foreproof.core.contract import BATCH, DELETED, HAPPENED, KNOWN, Column, Contract, Known, Stamp
+from foreproof.core.grid import Grid, parse_grid
+from foreproof.core.view import Database, Table
+from foreproof.features import (
+    Age,
+    Ahead,
+    Calendar,
+    Difference,
+    Feature,
+    Holiday,
+    Lag,
+    Ratio,
+    Reading,
+    Rolling,
+    SeasonalLag,
+    SeasonalRolling,
+    Static,
+)
+
+HORIZON = 3
+DAY = 24
+GRIDS = {
+    "integer": Grid("integer", unit="step"),
+    "pairs": Grid("integer", every=2, unit="step"),
+    "days": parse_grid("1d", zone="America/New_York"),
+    "weeks": parse_grid("1w", zone="Europe/Berlin", week_end=5),
+    "hours": parse_grid("6h"),
+}
+
+SALES = [
+    Column("id", "integer"), Column("store", "text"), Column("sku", "text"), Column("units", "decimal", decimals=1),
+    Column("price", "real", nullable=True), Column("promo", "flag"),
+]  # fmt: skip
+PLANS = [
+    Column("id", "integer"), Column("sku", "text"), Column("display", "integer"), Column("depth", "real", nullable=True),
+]  # fmt: skip
+PRODUCTS = [
+    Column("id", "integer"), Column("sku", "text"), Column("department", "text", nullable=True),
+    Column("size", "decimal", decimals=2, nullable=True),
+]  # fmt: skip
+WEATHER = [Column("id", "integer"), Column("heat", "integer")]
+TYPES = {"integer": pl.Int64, "decimal": pl.Int64, "text": pl.String, "real": pl.Float64, "flag": pl.Boolean}
+
+
+@dataclass(frozen=True)
+class World:
+    """A database, its grid, and cutoffs (grid points)."""
+
+    grid: Grid
+    database: Database
+    cutoffs: tuple[Moment, ...]
+
+
+def table(
+    name: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]], *, integer: bool, ahead: bool = False
+) -> Table:
+    """A table of rows that hold every column, `_happened`, `_known`, `_batch`, `_deleted`; its key is `id`."""
+    clock = pl.Int64() if integer else INSTANT
+    schema = {column.name: TYPES[column.type] for column in columns}
+    schema |= {HAPPENED: clock, KNOWN: clock, BATCH: pl.Int64, DELETED: pl.Boolean}
+    stamp = Stamp("at", period="integer" if integer else "")
+    contract = Contract(name, ("id",), stamp, Known("column", "known_at"), tuple(columns), ahead=ahead)
+    return Table(contract, pl.DataFrame([{k: row[k] for k in schema} for row in rows], schema=schema, orient="row"))
+
+
+def clock_of(grid: Grid) -> Callable[[int], Moment]:
+    """Small numbers as moments: integer steps, or hours after a Friday before the clocks change."""
+    if grid.integer:
+        return lambda number: number
+    return lambda number: datetime(2024, 3, 1, 9, tzinfo=UTC) + timedelta(hours=number)
+
+
+def row(at: Moment, known: Moment, batch: int = 1, deleted: bool = False, **values: Any) -> dict[str, Any]:
+    """A stored row."""
+    return {**values, HAPPENED: at, KNOWN: known, BATCH: batch, DELETED: deleted}
+
+
+def database_of(grid: Grid, **rows: Sequence[dict[str, Any]]) -> Database:
+    """Sales, plans (ahead), products and weather (ahead, one for all) from their rows."""
+    tables = {
+        "sales": table("sales", SALES, rows.get("sales", ()), integer=grid.integer),
+        "plans": table("plans", PLANS, rows.get("plans", ()), integer=grid.integer, ahead=True),
+        "products": table("products", PRODUCTS, rows.get("products", ()), integer=grid.integer),
+        "weather": table("weather", WEATHER, rows.get("weather", ()), integer=grid.integer, ahead=True),
+    }
+    return Database(tables)
+
+
+@st.composite
+def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
+    """Random tables: a few ids with up to three versions each, which may move a fact to another series or time."""
+    grid = GRIDS[draw(st.sampled_from(grids))]
+    unit = 1 if grid.integer else DAY * 7 if grid.unit == "w" else DAY if grid.kind == "calendar" else 6
+    clock = clock_of(grid)
+    moments = st.integers(0, 14).flatmap(lambda step: st.integers(0, unit - 1).map(lambda part: step * unit + part))
+    delays = st.sampled_from([0, 0, 0, 1, unit, 2 * unit, 2 * unit + 1, 5 * unit])
+
+    def versions(values: st.SearchStrategy[dict[str, Any]], *, ahead: bool, most: int) -> list[dict[str, Any]]:
+        out = []
+        for number in range(draw(st.integers(0, most))):
+            before = 0
+            for batch in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
+                at, delay = draw(moments), draw(delays)
+                known = at - delay if ahead else at + delay
+                # a version is known later than the one it supersedes, or in the same instant by a later batch
+                known = max(known, before) if batch else known
+                before = known
+                dead = batch > 0 and draw(st.integers(0, 4)) == 0
+                out.append(row(clock(at), clock(known), batch, dead, id=number, **draw(values)))
+        return draw(st.permutations(out)) if out else out
+
+    floats = st.one_of(st.none(), st.floats(-100, 100, allow_nan=False).map(lambda x: round(x, 3)))
+    sku = st.sampled_from(["a", "b", "ä"])
+    sales = st.fixed_dictionaries(
+        {
+            "store": st.sampled_from(["n", "s"]),
+            "sku": sku,
+            "units": st.integers(-20, 90),
+            "price": floats,
+            "promo": st.booleans(),
+        }
+    )
+    plans = st.fixed_dictionaries({"sku": sku, "display": st.integers(-3, 9), "depth": floats})
+    products = st.fixed_dictionaries(
+        {
+            "sku": sku,
+            "department": st.sampled_from([None, "food", "fuel"]),
+            "size": st.one_of(st.none(), st.integers(0, 999)),
+        }
+    )
+    weather = st.fixed_dictionaries({"heat": st.integers(-9, 9)})
+    database = database_of(
+        grid,
+        sales=versions(sales, ahead=False, most=14),
+        plans=versions(plans, ahead=True, most=6),
+        products=versions(products, ahead=False, most=4),
+        weather=versions(weather, ahead=True, most=3),
+    )
+    steps = draw(st.lists(st.integers(0, 16), min_size=1, max_size=4, unique=True))
+    return World(grid, database, tuple(grid.add(clock(0), step) for step in steps))
+
+
+def every_feature(grid: Grid) -> tuple[Feature, ...]:
+    """Each kind of feature on each anchor, by each statistic, of y and of other tables' columns."""
+    price = Reading("sales", "price", "mean", "missing")
+    carried = Reading("sales", "price", "last", "carry")
+    shown = Reading("plans", "display", "sum", "zero")
+    count = Reading("plans", "", "count", "zero")
+    features: list[Feature] = [
+        Lag(0), Lag(2), Lag(3, "target"), Lag(1, of=price), Lag(0, of=carried), Lag(2, of=shown), Lag(5, of=carried),
+        SeasonalLag(2), SeasonalLag(2, 3), SeasonalLag(3, 2), SeasonalLag(1), SeasonalLag(4, of=price),
+        *(Rolling(stat, 3) for stat in ("mean", "sum", "std", "min", "max", "nonzero")),
+        *(Rolling(stat, 4, 2) for stat in ("mean", "sum", "std", "min", "max", "nonzero")),
+        *(Rolling(stat, 5, 4, "target") for stat in ("mean", "sum", "std", "min", "max", "nonzero")),
+        *(Rolling(stat, None) for stat in ("mean", "sum", "std", "min", "max", "nonzero")),
+        Rolling("mean", None, 3, "target"), Rolling("mean", 4, of=price), Rolling("std", 6, of=price),
+        Rolling("sum", 4, 1, of=shown), Rolling("max", 3, of=carried), Rolling("sum", 3, 3, "target", count),
+        SeasonalRolling("mean", 2, 3), SeasonalRolling("std", 3, 3), SeasonalRolling("max", 2, 2, price),
+        Difference(0, 1), Difference(1, 3), Difference(3, 2, "target"), Difference(0, 2, of=price),
+        Ratio(2, 5), Ratio(1, 3, 1), Ratio(2, 4, 3, "target"), Ratio(2, 3, of=price),
+        Age(), Calendar("phase", 2), Calendar("phase", 5), Calendar("trend"),
+        Static("products", "department"), Static("products", "size"), Static("weather", "heat"), Static("sales", "promo"),
+        *(Ahead("plans", "display", how) for how in ("sum", "mean", "last", "min", "max", "count")),
+        *(Ahead("plans", "depth", how) for how in ("sum", "mean", "last", "min", "max")),
+        Ahead("plans", "", "count"), Ahead("plans", "display", "sum", 1), Ahead("plans", "display", "max", -2),
+        Ahead("weather", "heat", "mean"),
+    ]  # fmt: skip
+    if not grid.integer:
+        parts = ("weekday", "day", "day_of_year", "week", "month", "quarter", "year", "hour")
+        features += [Calendar(part) for part in parts]
+        features += [Holiday("US", part, within=9) for part in ("is", "to_next", "since_last", "name")]
+        features.append(Holiday("DE", "is", "BY"))
+    return tuple(features)

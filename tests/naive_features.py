@@ -1,0 +1,331 @@
+"""The slow twins of `foreproof.features`: one view a cutoff, plain loops, nothing shared with the fast code but the nouns."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import holidays
+import polars as pl
+
+from foreproof.core.clock import Moment
+from foreproof.core.contract import BATCH, HAPPENED, KNOWN
+from foreproof.core.grid import Grid
+from foreproof.core.view import Database, View
+from foreproof.features import (
+    Age,
+    Ahead,
+    Calendar,
+    Difference,
+    Feature,
+    Holiday,
+    Lag,
+    Ratio,
+    Reading,
+    Rolling,
+    SeasonalLag,
+    SeasonalRolling,
+    Series,
+    Static,
+)  # fmt: skip
+
+Value = float | str | None
+EPOCH = date(1970, 1, 1)
+MONDAY = date(1969, 12, 29)
+
+
+def period_of(grid: Grid, at: Moment) -> int:
+    """The number of the period that holds a moment."""
+    if isinstance(at, int):
+        return math.ceil(at / grid.every)
+    if grid.kind == "fixed":
+        microseconds = (at - datetime(1970, 1, 1, tzinfo=at.tzinfo)) // timedelta(microseconds=1)
+        return microseconds // grid.every
+    return period_of_day(grid, at.astimezone(ZoneInfo(grid.zone)).date())
+
+
+def period_of_day(grid: Grid, day: date) -> int:
+    if grid.unit == "d":
+        return (day - EPOCH).days // grid.every
+    # week 0 is the one whose Monday is 29 December 1969, for weeks that end on Sunday
+    return ((day - MONDAY).days + 6 - grid.week_end) // 7 // grid.every
+
+
+def days_of(grid: Grid, period: int) -> list[date]:
+    """The local dates of a period."""
+    if grid.kind == "fixed":
+        first = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC")) + timedelta(microseconds=period * grid.every)
+        last = first + timedelta(microseconds=grid.every - 1)
+        return sorted({first.astimezone(ZoneInfo(grid.zone)).date(), last.astimezone(ZoneInfo(grid.zone)).date()})
+    length = grid.every * (1 if grid.unit == "d" else 7)
+    near = EPOCH + timedelta(days=period * length)
+    around = [near + timedelta(days=offset) for offset in range(-2 * length - 7, 2 * length + 8)]
+    return [day for day in around if period_of_day(grid, day) == period]
+
+
+def by_period(view: View, reading: Reading, by: tuple[str, ...], grid: Grid) -> dict[tuple[Any, ...], dict[int, float]]:
+    """Per key and period: the aggregate of the visible rows, in the column's unit."""
+    groups: dict[tuple[Any, ...], dict[int, list[tuple[Any, ...]]]] = {}
+    contract = view.tables[reading.table].contract
+    column = contract.column(reading.column) if reading.column else None
+    for row in view[reading.table].to_dicts():
+        if any(row[name] is None for name in by):
+            continue
+        if any(str(row[name]) not in values for name, values in reading.keep):
+            continue
+        if any(str(row[name]) in values for name, values in reading.drop):
+            continue
+        value = 1 if column is None else row[column.name]
+        if value is None:
+            continue
+        key = tuple(row[name] for name in by)
+        fact = (row[HAPPENED], row[KNOWN], row[BATCH], value)
+        groups.setdefault(key, {}).setdefault(period_of(grid, row[HAPPENED]), []).append(fact)
+    scale = column.scale if column is not None else 1
+    return {
+        key: {period: aggregate(found, reading.aggregate, scale) for period, found in periods.items()}
+        for key, periods in groups.items()
+    }
+
+
+def aggregate(found: list[tuple[Any, ...]], how: str, scale: int) -> float:
+    values = sorted(fact[-1] for fact in found)
+    match how:
+        case "sum":
+            return sum(values) / scale
+        case "mean":
+            return sum(values) / (len(values) * scale)
+        case "last":
+            return max(found)[-1] / scale
+        case "min":
+            return values[0] / scale
+        case "max":
+            return values[-1] / scale
+        case _:
+            return float(len(values))
+
+
+def series_at(view: View, spec: Series) -> dict[tuple[Any, ...], dict[int, float]]:
+    """Per series: y by period of the facts, those up to the view's cutoff; a series without any does not exist."""
+    reading = Reading(spec.table, spec.value, spec.aggregate, spec.gap, spec.keep, spec.drop)
+    end = period_of(spec.grid, view.cutoff)
+    found = by_period(view, reading, spec.by, spec.grid)
+    past = {key: {p: y for p, y in periods.items() if p <= end} for key, periods in found.items()}
+    return {key: periods for key, periods in sorted(past.items()) if periods}
+
+
+def value_at(periods: dict[int, float], gap: str, start: int, period: int) -> float | None:
+    """One period by the gap rule."""
+    if period in periods:
+        return periods[period]
+    if gap == "zero":
+        return 0.0 if period >= start else None
+    if gap == "carry":
+        earlier = [p for p in periods if p < period]
+        return periods[max(earlier)] if earlier else None
+    return None
+
+
+def target(view: View, spec: Series) -> pl.DataFrame:
+    """The twin of `features.target`."""
+    rows = []
+    end = period_of(spec.grid, view.cutoff)
+    for key, periods in series_at(view, spec).items():
+        for period in range(min(periods), end + 1):
+            rows.append((*key, period, value_at(periods, spec.gap, min(periods), period)))
+    schema = dict.fromkeys(spec.by, pl.String) | {"period": pl.Int64, "y": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def labels(
+    database: Database, spec: Series, cutoffs: list[Moment], horizon: int, at: Moment | None
+) -> list[tuple[Any, ...]]:
+    """The twin of `features.labels`: (by ..., cutoff, step, y)."""
+    last = max((period_of(spec.grid, known) for known in database[spec.table].rows[KNOWN].to_list()), default=0)
+    moment = spec.grid.add(cutoffs[0], max(last, 0) + 10_000 - period_of(spec.grid, cutoffs[0])) if at is None else at
+    truth = series_at(database.as_of(moment), spec)
+    ends = [p for periods in truth.values() for p in periods]
+    end = max(ends, default=-(10**9)) if at is None else period_of(spec.grid, at)
+    rows = []
+    for cutoff in sorted(cutoffs):  # type: ignore[type-var]
+        c = period_of(spec.grid, cutoff)
+        for key in series_at(database.as_of(cutoff), spec):
+            for step in range(1, horizon + 1):
+                if c + step > end:
+                    continue
+                periods = truth.get(key, {})
+                rows.append((*key, cutoff, step, value_at(periods, spec.gap, -(10**9), c + step)))
+    return sorted(rows, key=lambda row: (row[: len(spec.by)], row[-3:-1]))
+
+
+class Naive:
+    """One view at one cutoff: what every feature is worth for a series and a step."""
+
+    def __init__(self, database: Database, spec: Series, cutoff: Moment, horizon: int) -> None:
+        self.database, self.spec, self.horizon = database, spec, horizon
+        self.view = database.as_of(cutoff)
+        self.now = period_of(spec.grid, cutoff)
+        self.series = series_at(self.view, spec)
+
+    def lookup(self, key: tuple[Any, ...], of: Reading | None, period: int) -> float | None:
+        start = min(self.series[key])
+        if of is None:
+            return value_at(self.series[key], self.spec.gap, start, period)
+        names = {column.name for column in self.view.tables[of.table].contract.columns}
+        shared = tuple(name for name in self.spec.by if name in names)
+        own = tuple(part for part, name in zip(key, self.spec.by, strict=True) if name in names)
+        periods = by_period(self.view, of, shared, self.spec.grid).get(own, {})
+        return value_at(periods, of.gap, start, period)
+
+    def values(self, key: tuple[Any, ...], of: Reading | None, periods: list[int]) -> list[float]:
+        found = [self.lookup(key, of, period) for period in periods]
+        return [value for value in found if value is not None]
+
+    def phase(self, season: int, step: int) -> int:
+        """The latest period of the target's phase that is not after the cutoff."""
+        period = self.now + step
+        while period > self.now:
+            period -= season
+        return period
+
+    def feature(self, feature: Feature, key: tuple[Any, ...], step: int) -> Value:
+        aim = self.now + step
+        start = min(self.series[key])
+        anchor = self.now if getattr(feature, "anchor", "cutoff") == "cutoff" else aim
+        match feature:
+            case Lag(lag=lag, of=of):
+                return self.lookup(key, of, anchor - lag)
+            case SeasonalLag(season=season, k=k, of=of):
+                return self.lookup(key, of, self.phase(season, step) - (k - 1) * season)
+            case Rolling(stat=stat, window=window, lag=lag, of=of):
+                end = anchor - lag
+                first = end - window + 1 if window is not None else min(end, *self.all_periods(key))
+                return statistic(stat, self.values(key, of, list(range(first, end + 1))))
+            case SeasonalRolling(stat=stat, season=season, count=count, of=of):
+                last = self.phase(season, step)
+                return statistic(stat, self.values(key, of, [last - j * season for j in range(count)]))
+            case Difference(lag=lag, span=span, of=of):
+                later, earlier = self.lookup(key, of, anchor - lag), self.lookup(key, of, anchor - lag - span)
+                return None if later is None or earlier is None else later - earlier
+            case Ratio(window=window, base=base, lag=lag, of=of):
+                end = anchor - lag
+                short = statistic("mean", self.values(key, of, list(range(end - window + 1, end + 1))))
+                long = statistic("mean", self.values(key, of, list(range(end - base + 1, end + 1))))
+                return None if short is None or long is None or long == 0 else short / long
+            case Age():
+                return float(self.now - start)
+            case Calendar(part="phase", season=season):
+                return float(aim % season)
+            case Calendar(part="trend"):
+                return float(aim - start)
+            case Calendar(part=part):
+                return calendar(self.spec.grid, part, aim)
+            case Holiday():
+                return holiday(self.spec.grid, feature, aim)
+            case Static():
+                return self.static(feature, key)
+            case Ahead(offset=offset):
+                if step + offset > self.horizon:
+                    return None
+                found = self.lookup(key, feature.reading, aim + offset)
+                return 0.0 if found is None and feature.aggregate in ("sum", "count") else found
+            case _:
+                raise AssertionError(feature)
+
+    def all_periods(self, key: tuple[Any, ...]) -> list[int]:
+        return list(self.series[key])
+
+    def static(self, feature: Static, key: tuple[Any, ...]) -> Value:
+        contract = self.view.tables[feature.table].contract
+        column = contract.column(feature.column)
+        own = {name: part for part, name in zip(key, self.spec.by, strict=True)}
+        best = None
+        for row in self.view[feature.table].to_dicts():
+            if any(row[c.name] != own[c.name] for c in contract.columns if c.name in own):
+                continue
+            if period_of(self.spec.grid, row[HAPPENED]) > self.now or row[feature.column] is None:
+                continue
+            rank = (row[HAPPENED], row[KNOWN], row[BATCH], row[feature.column])
+            best = rank if best is None or rank > best else best
+        if best is None:
+            return None
+        return best[-1] if column.type == "text" else best[-1] / column.scale
+
+
+def statistic(stat: str, values: list[float]) -> float | None:
+    if not values or (stat == "std" and len(values) < 2):
+        return None
+    match stat:
+        case "mean":
+            return math.fsum(values) / len(values)
+        case "sum":
+            return math.fsum(values)
+        case "std":
+            mean = math.fsum(values) / len(values)
+            return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case _:
+            return float(sum(value != 0 for value in values))
+
+
+def calendar(grid: Grid, part: str, period: int) -> float:
+    day = days_of(grid, period)[-1]
+    match part:
+        case "weekday":
+            return day.isoweekday()
+        case "day":
+            return day.day
+        case "day_of_year":
+            return (day - date(day.year, 1, 1)).days + 1
+        case "week":
+            return day.isocalendar().week
+        case "month":
+            return day.month
+        case "quarter":
+            return (day.month + 2) // 3
+        case "year":
+            return day.year
+        case _:  # hour: the last one of the period
+            return (
+                23
+                if grid.kind == "calendar"
+                else period * grid.every // 3_600_000_000 % 24 + grid.every // 3_600_000_000 - 1
+            )
+
+
+def holiday(grid: Grid, feature: Holiday, period: int) -> Value:
+    days = days_of(grid, period)
+    last = days[-1]
+    known = holidays.country_holidays(
+        feature.country, subdiv=feature.subdivision or None, years=range(last.year - 1, last.year + 2)
+    )
+    inside = [known[day] for day in days if day in known]
+    match feature.part:
+        case "is":
+            return float(len(inside))
+        case "name":
+            return inside[0] if inside else None
+        case "to_next":
+            ahead = [n for n in range(feature.within + 1) if last + timedelta(days=n) in known]
+            return float(ahead[0]) if ahead else None
+        case _:
+            behind = [n for n in range(feature.within + 1) if last - timedelta(days=n) in known]
+            return float(behind[0]) if behind else None
+
+
+def rows(
+    database: Database, spec: Series, features: tuple[Feature, ...], cutoffs: list[Moment], horizon: int
+) -> dict[tuple[Any, ...], dict[str, Value]]:
+    """The twin of `compile_rows`: (by ..., cutoff, step) to each feature's value, in the order of the frame."""
+    out = {}
+    for cutoff in cutoffs:
+        naive = Naive(database, spec, cutoff, horizon)
+        for key in naive.series:
+            for step in range(1, horizon + 1):
+                out[(*key, cutoff, step)] = {f.name: naive.feature(f, key, step) for f in features}
+    return dict(sorted(out.items(), key=lambda item: (item[0][: len(spec.by)], item[0][len(spec.by) :])))
