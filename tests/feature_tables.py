@@ -63,6 +63,11 @@ class World:
     database: Database
     cutoffs: tuple[Moment, ...]
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What hypothesis shows of a failing case: rows, not contracts."""
+        rows = {name: table.rows.rows() for name, table in self.database.tables.items() if table.rows.height}
+        printer.text(f"World({self.grid.describe()}, {rows}, {[str(cutoff) for cutoff in self.cutoffs]})")
+
 
 def table(
     name: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]], *, integer: bool, ahead: bool = False

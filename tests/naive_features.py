@@ -73,9 +73,9 @@ def by_period(view: View, reading: Reading, by: tuple[str, ...], grid: Grid) -> 
     for row in view[reading.table].to_dicts():
         if any(row[name] is None for name in by):
             continue
-        if any(str(row[name]) not in values for name, values in reading.keep):
+        if any(text(row[name]) not in values for name, values in reading.keep):
             continue
-        if any(str(row[name]) in values for name, values in reading.drop):
+        if any(text(row[name]) in values for name, values in reading.drop):
             continue
         value = 1 if column is None else row[column.name]
         if value is None:
@@ -88,6 +88,11 @@ def by_period(view: View, reading: Reading, by: tuple[str, ...], grid: Grid) -> 
         key: {period: aggregate(found, reading.aggregate, scale) for period, found in periods.items()}
         for key, periods in groups.items()
     }
+
+
+def text(value: Any) -> str | None:
+    """A value as the plan writes it."""
+    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 
 
 def aggregate(found: list[tuple[Any, ...]], how: str, scale: int) -> float:

@@ -83,6 +83,18 @@ def table_of(contract: Contract, rows: list[Row]) -> Table:
     return Table(contract, frame)
 
 
+def batch(n: int) -> Table:
+    """Batch n of a history: the 300 rows of day n, and a correction of one row of each earlier day."""
+    rows = [Row(f"s{i}", n, n, i) for i in range(300)]
+    return table_of(CONTRACTS["daily"], rows + [Row("s0", day, day, 1000 * n) for day in range(n)])
+
+
+def noise(rows: int) -> Table:
+    """Rows whose names hardly compress: about ten bytes each on disk."""
+    names = [f"{value:x}" for value in np.random.default_rng(1).integers(0, 2**62, rows)]
+    return table_of(CONTRACTS["daily"], [Row(name, 100, 100) for name in names])
+
+
 Stored = tuple[str, int, int, int | None, float | None, bool, int, int]
 
 
@@ -196,4 +208,4 @@ class NaiveLake:
         return (a.happened, a.qty, a.price) == (b.happened, b.qty, b.price)
 
 
-__all__ = ["CONTRACTS", "NaiveLake", "Refused", "Row", "Stored", "at", "stored_rows", "table_of"]
+__all__ = ["CONTRACTS", "NaiveLake", "Refused", "Row", "Stored", "at", "batch", "noise", "stored_rows", "table_of"]

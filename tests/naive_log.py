@@ -63,3 +63,25 @@ def root_by_path(leaf_hash: bytes, m: int, n: int, nodes: list[bytes]) -> bytes 
         return None if left is None else hashlib.sha256(b"\x01" + left + nodes[-1]).digest()
     right = root_by_path(leaf_hash, m - k, n - k, nodes[:-1])
     return None if right is None else hashlib.sha256(b"\x01" + nodes[-1] + right).digest()
+
+
+def roots_by_proof(m: int, n: int, nodes: list[bytes], old: bytes | None) -> tuple[bytes, bytes] | None:
+    """The old and the new root that a consistency proof leads to; None where the proof has the wrong length.
+
+    `old` is MTH(D[0:m]) where the verifier knows it (b in SUBPROOF), else None.
+    """
+    if m == n:
+        if old is not None:
+            return (old, old) if not nodes else None
+        return (nodes[0], nodes[0]) if len(nodes) == 1 else None
+    if not nodes:
+        return None
+    k = split(n)
+    last = nodes[-1]
+    if m <= k:
+        both = roots_by_proof(m, k, nodes[:-1], old)
+        return None if both is None else (both[0], hashlib.sha256(b"\x01" + both[1] + last).digest())
+    both = roots_by_proof(m - k, n - k, nodes[:-1], None)
+    if both is None:
+        return None
+    return hashlib.sha256(b"\x01" + last + both[0]).digest(), hashlib.sha256(b"\x01" + last + both[1]).digest()

@@ -205,6 +205,18 @@ def test_a_store_with_our_names_but_without_our_version_is_refused(url: str) -> 
         Catalog(url)
 
 
+def test_a_writer_waits_for_another_one_only_so_long_and_readers_wait_for_none(store: Catalog, url: str) -> None:
+    store.append([leaf(0)])
+    with store._writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE log_leaves IN EXCLUSIVE MODE")
+        with Catalog(url, timeout=0.2) as other:
+            assert other.leaves() == [leaf(0)]
+            with pytest.raises(StoreError, match=r"another process kept it locked for longer than 0\.2 s; try again"):
+                other.append([leaf(1)])
+    assert store.append([leaf(1)]) == range(1, 2)
+
+
 WRITER = """
 import sys
 from foreproof.adapters.catalog import Catalog

@@ -129,6 +129,31 @@ def test_a_consistency_proof_holds_and_any_change_to_it_fails(
         assert not verify_consistency(new, old, **roots, path=path)
 
 
+@given(growth(), st.integers(1, 80), st.integers(1, 80))
+def test_a_consistency_check_answers_as_its_recursive_twin_at_any_sizes(
+    case: tuple[list[bytes], int, int], old: int, new: int
+) -> None:
+    leaves, real_old, real_new = case
+    hashes = [leaf_hash(leaf) for leaf in leaves]
+    path = list(consistency_path(hashes, real_old, real_new))
+    old_root, new_root = root_hash(hashes[:real_old]), root_hash(hashes[:real_new])
+    for first, second in ((old, new), (real_old, new), (old, real_new)):
+        if 0 < first < second:
+            wanted = naive_log.roots_by_proof(first, second, path, old_root) == (old_root, new_root)
+            assert verify_consistency(first, second, old_root=old_root, new_root=new_root, path=path) == wanted
+
+
+def test_a_consistency_check_answers_as_its_twin_at_all_small_sizes() -> None:
+    hashes = [leaf_hash(bytes([i])) for i in range(33)]
+    for real_old, real_new in ((1, 2), (3, 7), (4, 8), (6, 8), (8, 16), (5, 33)):
+        path = list(consistency_path(hashes, real_old, real_new))
+        old_root, new_root = root_hash(hashes[:real_old]), root_hash(hashes[:real_new])
+        for old in range(1, 40):
+            for new in range(old + 1, 80):
+                wanted = naive_log.roots_by_proof(old, new, path, old_root) == (old_root, new_root)
+                assert verify_consistency(old, new, old_root=old_root, new_root=new_root, path=path) == wanted
+
+
 @given(growth(), st.data())
 def test_a_log_with_one_altered_old_leaf_has_no_consistency_proof(
     case: tuple[list[bytes], int, int], data: st.DataObject

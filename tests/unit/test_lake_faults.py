@@ -12,39 +12,30 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.naive_lake import CONTRACTS, Row, at, table_of
+from tests.naive_lake import CONTRACTS, at, batch, noise
 
 from foreproof.adapters.lake import Lake
 from foreproof.core.view import Table
 from foreproof.errors import StoreError
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+TESTS = Path(__file__).resolve().parent.parent
 DAILY = CONTRACTS["daily"]
 
-# Batch n corrects the first row of every earlier day and adds 300 rows of day n.
 _HEADER = """
-import sys, time
-from pathlib import Path
+import sys
 sys.path.insert(0, sys.argv[1])
 from foreproof.adapters.lake import Lake
-from tests.unit.test_lake_faults import batch
-from tests.naive_lake import at
+from naive_lake import at, batch
 lake = Lake(sys.argv[2], clock=lambda: at(10**6))
 """
 _LOADER = _HEADER + "print('ready', flush=True)\nfor n in range(6):\n    lake.load(batch(n))\n"
 _RACER = _HEADER + "for n in range(int(sys.argv[3]), 6, 1):\n    print(lake.load(batch(n)).batch)\n"
 
 
-def batch(n: int) -> Table:
-    """Batch n of a history: the rows of day n, and a correction of one row of each earlier day."""
-    rows = [Row(f"s{i}", n, n, i) for i in range(300)]
-    return table_of(DAILY, rows + [Row("s0", day, day, 1000 * n) for day in range(n)])
-
-
 def _start(code: str, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(ROOT), *arguments],
+        [sys.executable, "-c", code, str(TESTS), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -124,22 +115,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def _large(rows: int) -> Table:
-    rng = np.random.default_rng(1)
-    table = table_of(DAILY, [Row(f"{i}", i, i) for i in range(100, 102)]).rows
-    wide = table.select(pl.all().sample(rows, with_replacement=True, seed=1))
-    names = pl.Series("sku", rng.integers(0, 2**62, rows)).cast(pl.String)
-    return Table(DAILY, wide.with_columns(names))
-
-
 @pytest.mark.parametrize("loaded_before", [True, False])
 def test_a_full_disk_is_a_store_error_and_leaves_the_lake_as_it_was(small_disk: Path, loaded_before: bool) -> None:
     lake = Lake(str(small_disk / "lake"), clock=lambda: at(10**6))
     if loaded_before:
         lake.load(batch(0))
     before = lake.table(DAILY).rows if loaded_before else None
-    with pytest.raises(StoreError, match="no space left on the disk; wanted room .*; free some space"):
-        lake.load(_large(200_000))
+    with pytest.raises(StoreError, match=r"no space left on the disk; wanted room .*; free some space"):
+        lake.load(noise(200_000))
     assert lake.version("daily") == (0 if loaded_before else None)
     if before is not None:
         assert lake.table(DAILY).rows.equals(before)
@@ -152,10 +135,10 @@ _LIMITED = (
     + """
 import resource
 from foreproof.errors import StoreError
-from tests.unit.test_lake_faults import _large
+from naive_lake import noise
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:
-    lake.load(_large(100_000))
+    lake.load(noise(100_000))
 except StoreError as error:
     print(error)
 """
@@ -172,7 +155,7 @@ def test_a_write_that_stops_in_the_middle_leaves_the_lake_as_it_was(tmp_path: Pa
     out, errors = process.communicate(timeout=120)
     assert "table daily: no space left on the disk" in out, errors
     assert lake.table(DAILY).rows.equals(before)
-    assert lake.load(_large(100_000)).batch == 2
+    assert lake.load(noise(100_000)).batch == 2
 
 
 def test_a_lake_in_a_place_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:

@@ -316,6 +316,28 @@ def test_malformed_keys_and_signatures_are_refused_by_both_checks() -> None:
         assert not verifier.ed25519_verify(raw, message, signed)
 
 
+def test_a_key_in_a_second_spelling_is_refused() -> None:
+    # The neutral point as key makes any S with R = [S]B a signature, so only the spelling can refuse these: x = 0 with an
+    # odd sign, and y = 1 + p (RFC 8032, 5.1.3, steps 1 and 4).
+    base, one = bytes.fromhex("58" + "66" * 31), (1).to_bytes(32, "little")
+    assert verifier.ed25519_verify(one, b"text", base + one)
+    for number in (1 | 1 << 255, 2**255 - 18):
+        assert not verifier.ed25519_verify(number.to_bytes(32, "little"), b"text", base + one)
+
+
+def test_a_signature_in_a_second_spelling_of_base64_is_refused() -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    # The last letter before the padding has two bits to spare, which decoders ignore.
+    spare = letters[letters.index(GOOD[-3]) + 1]
+    respelled = f"{GOOD[:-3]}{spare}=\n"
+    encoded = [text.rpartition(" ")[2].strip() for text in (GOOD, respelled)]
+    assert base64.b64decode(encoded[0]) == base64.b64decode(encoded[1])
+    with pytest.raises(IntegrityError, match="wanted a line"):
+        parse_checkpoint(respelled, [KEY.public])
+    with pytest.raises(verifier.Fault, match="is no signature line"):
+        verifier.read_checkpoint(respelled, "c")
+
+
 def test_a_note_is_signed_as_other_implementations_sign_it() -> None:
     key = PrivateKey("PeterNeumann", Ed25519PrivateKey.from_private_bytes(bytes.fromhex(NOTE_SEED)))
     assert key.public.text == NOTE_KEY

@@ -66,7 +66,7 @@ def test_steps_are_cut_by_steps(lake: Lake) -> None:
     sql = "SELECT qty::INTEGER AS q FROM steps"
     assert query(lake, [STEPS], sql)["q"].to_list() == [2]
     assert query(lake, [STEPS], sql, as_of=4)["q"].to_list() == [1]
-    with pytest.raises(BadInput, match="steps: cutoff: .* on a clock of integer steps"):
+    with pytest.raises(BadInput, match=r"steps: cutoff: .* on a clock of integer steps"):
         query(lake, [STEPS], sql, as_of=at(4))
     with pytest.raises(BadInput, match="daily: cutoff: 4 on a clock of instants"):
         query(lake, [DAILY], "SELECT 1", as_of=4)
@@ -107,7 +107,7 @@ def test_asking_for_how_it_would_be_done_is_reading(lake: Lake) -> None:
         ("SELECT * FROM read_csv('{file}')", "file system operations are disabled"),
         ("SELECT * FROM read_text('{file}')", "file system operations are disabled"),
         ("SELECT * FROM glob('{file}')", "disabled"),
-        ("SELECT * FROM '{file}'", "does not exist"),
+        ("SELECT * FROM '{file}'", "file system operations are disabled"),
         ("COPY daily TO '{file}'", "something else than one SELECT"),
         ("ATTACH '{file}' AS other", "something else than one SELECT"),
         ("SELECT * FROM table_of_this_process", "does not exist"),
@@ -126,5 +126,5 @@ def test_sql_that_does_not_read_the_lake_is_refused_in_words(lake: Lake, tmp_pat
 
 def test_a_table_that_was_never_loaded_is_not_there(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), clock=lambda: at(0))
-    with pytest.raises(BadInput, match="daily does not exist.*tables here: none: load them first"):
+    with pytest.raises(BadInput, match=r"daily does not exist.*tables here: none: load them first"):
         query(lake, [DAILY], "SELECT * FROM daily")

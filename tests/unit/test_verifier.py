@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import naive_log
 from foreproof.core import verifier
-from foreproof.core.log import Checkpoint, PrivateKey, encode_leaf, key_body, rotation_body
+from foreproof.core.log import Checkpoint, PrivateKey, PublicKey, encode_leaf, key_body, rotation_body
 
 SOURCE = Path(verifier.__file__)
 ORIGIN = "example.org/log"
@@ -226,11 +226,13 @@ def test_a_rotation_that_the_key_in_force_did_not_sign_is_named() -> None:
     forged = encode_leaf("rotation", rotation_body(STRANGER, STRANGER.public))
     again = encode_leaf("rotation", rotation_body(KEY, NEW.public))
     renamed = encode_leaf("rotation", {**rotation_body(KEY, NEW.public), "name": "example.org/other"})
+    elsewhere = encode_leaf("rotation", rotation_body(KEY, PublicKey("example.org/other", NEW.public.raw)))
     unsigned = encode_leaf("rotation", {**rotation_body(KEY, NEW.public), "signature": 3})
     for leaves, index in (
         ([*log(3), forged], 3),
         ([*log(3), again, again], 4),
         ([*log(3), renamed], 3),
+        ([*log(3), elsewhere], 3),
         ([*log(3), unsigned], 3),
     ):
         wanted = f"leaf {index}: the rotation is not signed by the key in force"

@@ -83,8 +83,12 @@ class Catalog:
         self._timeout = timeout
         self.engine = _engine(self.url, timeout)
         try:
-            with self._writing() as connection:
-                _prepare(connection, subject=self._subject)
+            # Most openings find the tables; only the first has to wait for writers.
+            with self._reading() as connection:
+                ready = _is_catalogue(connection, subject=self._subject)
+            if not ready:
+                with self._writing() as connection:
+                    _prepare(connection, subject=self._subject)
         except BaseException:
             self.engine.dispose()
             raise
@@ -272,11 +276,8 @@ def _write_ahead(connection: Any, *, patience: float) -> None:
             time.sleep(0.01)
 
 
-def _prepare(connection: Connection, *, subject: str) -> None:
-    """Make the tables in an empty store, or see that the store is a catalogue of this version."""
-    postgres = connection.dialect.name == "postgresql"
-    if postgres:
-        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
+def _is_catalogue(connection: Connection, *, subject: str) -> bool:
+    """True for a catalogue of this version, False for an empty store; StoreError for anything else."""
     present = set(sa.inspect(connection).get_table_names())
     if _SCHEMA.name in present:
         versions = list(connection.execute(sa.select(_SCHEMA.c.version)).scalars())
@@ -287,9 +288,10 @@ def _prepare(connection: Connection, *, subject: str) -> None:
                 wanted=f"version {SCHEMA_VERSION}, whole",
                 fix="open it with the Foreproof that wrote it",
             )
-        return
+        return True
     # A PostgreSQL database may serve others too; a SQLite file that holds other tables is somebody else's.
-    foreign = sorted(present & set(_METADATA.tables) if postgres else present)
+    shared = connection.dialect.name == "postgresql"
+    foreign = sorted(present & set(_METADATA.tables) if shared else present)
     if foreign:
         raise StoreError(
             subject,
@@ -297,6 +299,16 @@ def _prepare(connection: Connection, *, subject: str) -> None:
             wanted="a Foreproof catalogue or an empty store",
             fix="give another URL",
         )
+    return False
+
+
+def _prepare(connection: Connection, *, subject: str) -> None:
+    """Make the tables, unless another process did so while this one waited."""
+    postgres = connection.dialect.name == "postgresql"
+    if postgres:
+        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
+    if _is_catalogue(connection, subject=subject):
+        return
     _METADATA.create_all(connection)
     for statement in _postgres_triggers() if postgres else _sqlite_triggers():
         connection.exec_driver_sql(statement)
@@ -356,7 +368,6 @@ _KNOWN_TROUBLES = (
     ("unable to open", "the file cannot be opened", "see that its folder exists and is writable"),
     ("is locked", "another process kept it locked for longer than {timeout:g} s", "try again"),
     ("lock timeout", "another process kept it locked for longer than {timeout:g} s", "try again"),
-    ("append-only", "an attempt to change or remove rows of the log", "the log only grows; add a leaf instead"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from foreproof.app import demo, history
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
 from foreproof.app.progress import Terminal
-from foreproof.app.project import PLAN_FILE, Project, open_project
+from foreproof.app.project import PLAN_FILE, open_project
 from foreproof.app.runner import Outcome, execute
 from foreproof.app.smoke import problems
 from foreproof.app.stages import STAGES
-from foreproof.core.clock import Moment
+from foreproof.core.grid import parse_moment
 from foreproof.core.preflight import Finding
 from foreproof.errors import BadInput
 
@@ -86,8 +86,8 @@ def report(outcome: Outcome) -> int:
 def sql(folder: Path, text: str, *, as_of: str) -> None:
     """Print the rows of a query as a table, all of them."""
     project = open_project(folder)
-    contracts = project.forecast.contracts
-    frame = query(project.lake, contracts, text, as_of=_moment(project, as_of) if as_of else None)
+    contracts, grid = project.forecast.contracts, project.forecast.task.series.grid
+    frame = query(project.lake, contracts, text, as_of=parse_moment(as_of, grid, subject="--as-of") if as_of else None)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_width_chars=200, tbl_hide_dataframe_shape=True):
         print(frame)
 
@@ -230,24 +230,6 @@ def _print_faults(faults: Sequence[str]) -> int:
     if not faults:
         out.print("all holds: leaves, checkpoints and files are as logged")
     return 1 if faults else 0
-
-
-def _moment(project: Project, text: str) -> Moment:
-    """An ISO date (the end of that day in the grid's zone), an ISO instant, or an integer step."""
-    grid = project.forecast.task.series.grid
-    if grid.integer:
-        if text.lstrip("-").isdigit():
-            return int(text)
-        raise BadInput("--as-of", found=repr(text), wanted="an integer step")
-    try:
-        if len(text) == len("2024-01-01"):
-            day = date.fromisoformat(text) + timedelta(days=1)
-            midnight = pl.Series([datetime(day.year, day.month, day.day)]).dt.replace_time_zone(grid.zone)
-            return midnight.dt.convert_time_zone("UTC")[0] - timedelta(microseconds=1)  # type: ignore[no-any-return]
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput("--as-of", found=repr(text), wanted="a date or instant, such as 2024-06-30") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 __all__ = [

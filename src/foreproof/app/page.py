@@ -223,7 +223,7 @@ def _table(frame: pl.DataFrame) -> str:
 
 def _figure(value: float | None) -> str:
     if value is None or value != value:
-        return "–"
+        return "-"
     return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
 
 
@@ -238,7 +238,7 @@ def _data(work: Work) -> list[dict[str, Any]]:
         }
         words = said.get(known.kind, f"{known.kind} of {known.offset}")
         table = work.database.tables.get(contract.name) if work.database else None
-        rows = f"{table.rows.height:,}" if table else "–"
+        rows = f"{table.rows.height:,}" if table else "-"
         why = " ".join(part for part in (known.why, *contract.notes) if part)
         digest = work.data.get(contract.name, "")[:12]
         found.append({"name": contract.name, "rows": rows, "known": words, "why": why, "digest": digest})
@@ -257,7 +257,7 @@ def _record(run: Run) -> list[tuple[str, str]]:
         ("python", environment.python),
         ("machine", environment.machine),
         ("libraries", libraries),
-        ("parent", run.parent or "–"),
+        ("parent", run.parent or "-"),
     ]
     return [*named, *((f"data: {name}", digest) for name, digest in run.data.items())]
 

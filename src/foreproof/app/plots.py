@@ -31,7 +31,7 @@ def fan(history: pl.DataFrame, forecast: pl.DataFrame, *, title: str, unit: str,
         axes.plot(at, wide["0.5"].to_numpy(), color=BLUE, linewidth=1.6)
     axes.set_title(title, fontsize=9, loc="left")
     axes.set_ylabel(unit, fontsize=8)
-    axes.set_ylim(bottom=min(0.0, float(past["y"].min() or 0.0)))
+    axes.set_ylim(bottom=min(0.0, float(past.select(pl.col("y").min().fill_null(0.0)).item())))
     _dates(axes, past["at"])
     return figure
 
@@ -134,9 +134,9 @@ def _dates(axes: Any, at: pl.Series) -> None:
     if at.dtype.is_temporal():
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(maxticks=6)
+        locator = AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 __all__ = ["coverage", "error_by_step", "fan", "png", "replayed", "svg", "weights"]

@@ -46,7 +46,7 @@ class Terminal:
         self._task = self._bars.add_task(WORDS.get(name, name), total=total) if total else None
 
     def advance(self, n: int = 1) -> None:
-        """n more pieces of the stage are done."""
+        """N more pieces of the stage are done."""
         if self._task is not None:
             self._bars.advance(self._task, n)
 

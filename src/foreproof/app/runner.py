@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,8 +27,8 @@ from foreproof.app.page import write_page
 from foreproof.app.project import Project
 from foreproof.app.stages import PIPELINE, STAGES, Work
 from foreproof.core.digest import digest_bytes
-from foreproof.core.merkle import leaf_hash, root_hash
-from foreproof.core.ports import Progress
+from foreproof.core.log import split_checkpoint
+from foreproof.core.ports import Clock, Progress
 from foreproof.core.preflight import write_preflight
 from foreproof.core.run import Artefact, Environment, Run, Status, run_id, verdict_status
 from foreproof.errors import BadInput, ForeproofError
@@ -53,14 +54,17 @@ class Outcome:
 
 
 @dataclass
-class _Journal:
-    """What happened when, for `logs.jsonl`."""
+class _Diary:
+    """What was asked, and what happened when: `logs.jsonl`."""
 
-    clock: Any
+    clock: Clock
+    tag: str
+    parent: str
+    stage: str = ""
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, event: str, **values: Any) -> None:
-        self.lines.append({"at": self.clock().isoformat(), "event": event, **values})
+        self.lines.append({"at": self.clock().isoformat(), "event": event, "stage": self.stage, **values})
 
     def write(self, path: Path) -> None:
         path.write_text("".join(json.dumps(line, default=str) + "\n" for line in self.lines), encoding="utf-8")
@@ -70,74 +74,39 @@ def execute(
     project: Project, *, progress: Progress, until: str = STAGES[-1], tag: str = "", parent: str = ""
 ) -> Outcome:
     """Run the stages up to and with `until`, and record what came of it. A user's error is recorded, then returned."""
-    started = project.settings.now()
-    journal = _Journal(project.settings.now)
-    work, error, stage = Work(project, progress), None, ""
+    diary = _Diary(project.settings.now, tag, parent)
+    diary.note("start", plan=project.plan.digest)
+    work = Work(project, progress)
     for stage in STAGES[: STAGES.index(until) + 1]:
-        clock = time.process_time(), time.monotonic()
+        diary.stage = stage
+        cpu, wall = time.process_time(), time.monotonic()
         try:
             work = PIPELINE[stage](work)
-        except ForeproofError as found:
-            error = found
-            journal.note("error", stage=stage, **found.as_dict())
-            break
-        except BaseException as found:
-            journal.note("broken", stage=stage, error=repr(found))
-            _record(work, journal, started, stage=stage, tag=tag, parent=parent, error=_unexpected(stage, found))
+        except ForeproofError as error:
+            diary.note("error", **error.as_dict())
+            return _record(work, diary, error)
+        except Exception as error:
+            diary.note("broken", error=repr(error), trace=traceback.format_exc())
+            _record(
+                work, diary, ForeproofError(stage, found=repr(error), fix="see logs.jsonl; this is a fault of ours")
+            )
             raise
-        spent = {
-            "cpu_seconds": round(time.process_time() - clock[0], 3),
-            "seconds": round(time.monotonic() - clock[1], 3),
-        }
-        journal.note("stage", stage=stage, **spent)
-    return _record(work, journal, started, stage=stage, tag=tag, parent=parent, error=error)
+        diary.note("done", cpu_seconds=round(time.process_time() - cpu, 3), seconds=round(time.monotonic() - wall, 3))
+    return _record(work, diary, None)
 
 
-def _record(
-    work: Work, journal: _Journal, started: datetime, *, stage: str, tag: str, parent: str, error: ForeproofError | None
-) -> Outcome:
+def _record(work: Work, diary: _Diary, error: ForeproofError | None) -> Outcome:
     """Write the run's folder, name every file in a leaf of the log, sign, and keep the record."""
     project = work.project
-    tables, metrics = artefacts.tables_of(work), artefacts.metrics_of(work)
-    run = Run(
-        id=run_id(project.plan.digest, work.data, project.plan.seed),
-        name=project.plan.name,
-        workload=project.plan.workload,
-        plan=project.plan.digest,
-        data=dict(work.data),
-        seed=project.plan.seed,
-        status=_status(work, error),
-        started=started.isoformat(),
-        finished=project.settings.now().isoformat(),
-        environment=environment(),
-        tag=tag,
-        parent=parent,
-        cutoff=str(work.cutoff or ""),
-        stage=stage,
-        scores={name: work.scored.value(name) for name in ("mase", "wape", "owa")} if work.scored else {},
-        verdicts=work.verdicts,
-        error=error.as_dict() if error else None,
-    )
-    digests = artefacts.canonical_digests(work, tables, metrics)
-    project.runs.mkdir(parents=True, exist_ok=True)
+    run = _run(work, diary, error)
     folder = project.runs / run.id
+    project.runs.mkdir(parents=True, exist_ok=True)
     # Two runs of the same plan on the same data share a folder: the second one waits, and writes the same.
     with FileLock(project.runs / f".{run.id}.lock"):
-        draft = project.runs / f".{run.id}.{os.getpid()}"
+        draft = project.runs / f".{run.id}.draft"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        artefacts.write_tables(tables, draft / "tables")
-        for path, content in artefacts.models_of(work).items():
-            (draft / path).parent.mkdir(parents=True, exist_ok=True)
-            (draft / path).write_bytes(content)
-        (draft / "plan_resolved.yaml").write_text(project.plan.text(), encoding="utf-8")
-        artefacts.write_json(metrics, draft / "metrics.json")
-        artefacts.write_json(write_preflight(list(work.findings)), draft / "preflight.json")
-        verify = resources.files("foreproof.core").joinpath("verifier.py").read_bytes()
-        (draft / "verify.py").write_bytes(verify)
-        head = log_head(project)
-        write_page(run, work, tables, draft, head=head)
-        journal.write(draft / "logs.jsonl")
+        digests = _write(run, work, diary, draft)
         named = artefacts.digests_of(draft, but=PROOF_FILES)
         run = replace(run, artefacts=[Artefact(path, digest) for path, digest in named.items()])
         manifest = {"run": run.id, **run.as_dict(), "digests": digests, "loads": [dict(one) for one in work.loads]}
@@ -150,17 +119,54 @@ def _record(
         project.ledger.export(draft / "leaves.jsonl")
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-    record = RunRecord(run.id, run.status, started, run.plan, manifest, str(folder / "index.html"))
-    project.catalog.save_run(record)
+    started = datetime.fromisoformat(run.started)
+    project.catalog.save_run(RunRecord(run.id, run.status, started, run.plan, manifest, str(folder / "index.html")))
     return Outcome(run, folder, work, error)
 
 
+def _run(work: Work, diary: _Diary, error: ForeproofError | None) -> Run:
+    plan = work.project.plan
+    return Run(
+        id=run_id(plan.digest, work.data, plan.seed),
+        name=plan.name,
+        workload=plan.workload,
+        plan=plan.digest,
+        data=dict(work.data),
+        seed=plan.seed,
+        status=_status(work, error),
+        started=diary.lines[0]["at"],
+        finished=diary.clock().isoformat(),
+        environment=environment(),
+        tag=diary.tag,
+        parent=diary.parent,
+        cutoff=str("" if work.cutoff is None else work.cutoff),
+        stage=diary.stage,
+        scores={name: work.scored.value(name) for name in ("mase", "wape", "owa")} if work.scored else {},
+        verdicts=work.verdicts,
+        error=error.as_dict() if error else None,
+    )
+
+
+def _write(run: Run, work: Work, diary: _Diary, folder: Path) -> dict[str, str]:
+    """Every file but the manifest and the proof; return the canonical digests."""
+    tables, metrics = artefacts.tables_of(work), artefacts.metrics_of(work)
+    artefacts.write_tables(tables, folder / "tables")
+    for path, content in artefacts.models_of(work).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    (folder / "plan_resolved.yaml").write_text(work.project.plan.text(), encoding="utf-8")
+    artefacts.write_json(metrics, folder / "metrics.json")
+    artefacts.write_json(write_preflight(list(work.findings)), folder / "preflight.json")
+    (folder / "verify.py").write_bytes(resources.files("foreproof.core").joinpath("verifier.py").read_bytes())
+    write_page(run, work, tables, folder, head=log_head(work.project))
+    diary.write(folder / "logs.jsonl")
+    return artefacts.canonical_digests(work, tables, metrics)
+
+
 def log_head(project: Project) -> Mapping[str, Any]:
-    """Size and root of the log before this run's leaf, and the position that the leaf takes."""
-    project.ledger.begin()
-    leaves = project.catalog.leaves()
-    root = root_hash([leaf_hash(leaf) for leaf in leaves]).hex()
-    return {"size": len(leaves), "root": root, "leaf": len(leaves)}
+    """Size and root of the log, signed before this run's leaf, and the position that the leaf takes."""
+    head, _, _ = split_checkpoint(project.ledger.checkpoint())
+    return {"size": head.size, "root": head.root.hex(), "leaf": head.size}
 
 
 def environment() -> Environment:
@@ -194,12 +200,6 @@ def _status(work: Work, error: ForeproofError | None) -> Status:
     if error is not None:
         return "refused" if isinstance(error, BadInput) else "broken"
     return verdict_status(work.verdicts)
-
-
-def _unexpected(stage: str, error: BaseException) -> ForeproofError:
-    return ForeproofError(
-        stage, found=f"{type(error).__name__}: {error}", fix="see logs.jsonl; this is a fault of ours"
-    )
 
 
 __all__ = ["PROOF_FILES", "Outcome", "environment", "execute", "log_head"]

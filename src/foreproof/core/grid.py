@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, assert_never
 from zoneinfo import ZoneInfo
 
@@ -161,6 +162,23 @@ def session_grid(sessions: Ticks) -> Grid:
     return Grid("sessions", sessions=tuple(int(tick) for tick in np.unique(sessions)))
 
 
+def parse_moment(text: str, grid: Grid, *, subject: str) -> Moment:
+    """A moment in words: a date is the last microsecond of that day in the grid's zone; else an instant, or a step."""
+    if grid.integer:
+        if text.lstrip("-").isdigit():
+            return int(text)
+        raise BadInput(subject, found=repr(text), wanted="an integer step")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise BadInput(subject, found=repr(text), wanted="a date or an instant, such as 2024-06-30") from None
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return moment(int(_midnights(pl.Series([day + timedelta(days=1)]), grid.zone)[0]) - 1, integer=False)
+
+
 def _midnights(days: pl.Series, zone: str) -> Ticks:
     """The first instant of each local day, in ticks; where the clocks skip midnight, the instant of the change."""
     local = days.cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
@@ -182,4 +200,4 @@ def periods(frame: pl.DataFrame, column: str, grid: Grid) -> pl.Series:
     return pl.Series("period", grid.index(tick_values(frame[column])), dtype=pl.Int64)
 
 
-__all__ = ["Grid", "parse_grid", "periods", "session_grid"]
+__all__ = ["Grid", "parse_grid", "parse_moment", "periods", "session_grid"]

@@ -19,7 +19,7 @@ from foreproof.engine.fit import Job, fit_members
 from foreproof.engine.serve import MODEL, Served, serve
 from foreproof.errors import BadInput
 from foreproof.features.compile import compile_rows
-from foreproof.workloads.forecast import BASELINE, ForecastPlan, Panel, among
+from foreproof.workloads.forecast import BASELINE, ForecastPlan, Panel, among, in_target_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
         task = plan.task
         panel = task.panel(database)
         line = line_of(plan, cutoffs, first_moment(panel))
-        rows = compile_rows(database, task.series, plan.features, line.all, task.horizon)
+        rows = _scaled(
+            plan, panel, compile_rows(database, task.series, plan.features, line.all, task.horizon), line.all
+        )
         served = pl.concat([panel.entities(cutoff) for cutoff in cutoffs])
         keys = [*task.entity, CUTOFF]
         labels = _with_target(panel.labels(cutoffs), plan)
@@ -94,6 +96,13 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
         )
 
     return build
+
+
+def _scaled(plan: ForecastPlan, panel: Panel, rows: pl.DataFrame, cutoffs: Sequence[Moment]) -> pl.DataFrame:
+    """The rows with `y_` before each name in the target's unit, and `y_scale`: what a model across series needs."""
+    named = {feature.name: f"y_{feature.name}" for feature in plan.features if in_target_unit(feature)}
+    scales = pl.concat([panel.scale(cutoff) for cutoff in cutoffs])
+    return rows.rename(named).join(scales, on=[*plan.task.entity, CUTOFF], maintain_order="left")
 
 
 def first_moment(panel: Panel) -> Moment:

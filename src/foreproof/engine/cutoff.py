@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-
 import numpy as np
 import polars as pl
 
 from foreproof.core.clock import Moment, moment, tick_values, ticks
 from foreproof.core.contract import DELETED, HAPPENED, KNOWN
-from foreproof.core.grid import Grid
+from foreproof.core.grid import Grid, parse_moment
 from foreproof.core.view import Database
 from foreproof.errors import BadInput
 from foreproof.workloads.forecast import ForecastPlan
@@ -31,7 +29,7 @@ def latest_cutoff(plan: ForecastPlan, database: Database) -> Moment:
     last = _last_whole(grid, rows, plan.task.season)
     if plan.cutoff == "latest":
         return last
-    named = _named(plan.cutoff, grid)
+    named = grid.add(parse_moment(plan.cutoff, grid, subject="cutoff"), 0)
     if ticks(named) <= ticks(first):
         raise BadInput(
             "cutoff", found=f"{plan.cutoff}, before the first fact ({first})", wanted="a cutoff inside the history"
@@ -55,22 +53,6 @@ def _last_whole(grid: Grid, rows: pl.DataFrame, season: int) -> Moment:
     if usual and latest < _FRAGMENT * float(np.median(usual)):
         last -= 1
     return moment(int(grid.at(np.array([last], dtype=np.int64))[0]), integer=grid.integer)
-
-
-def _named(text: str, grid: Grid) -> Moment:
-    if grid.integer:
-        if not text.lstrip("-").isdigit():
-            raise BadInput("cutoff", found=repr(text), wanted="an integer step")
-        return int(text)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        try:
-            return grid.add(datetime.fromisoformat(text), 0)
-        except ValueError:
-            raise BadInput("cutoff", found=repr(text), wanted="`latest`, or a date such as 2024-06-30") from None
-    noon = pl.Series([datetime(day.year, day.month, day.day, 12)]).dt.replace_time_zone(grid.zone)
-    return grid.add(noon.dt.convert_time_zone("UTC")[0], 0)
 
 
 __all__ = ["latest_cutoff"]

@@ -108,14 +108,14 @@ def _chunk(
     exists = context.start <= context.cutoffs
     row, cutoff = np.nonzero(exists)
     steps = len(context.steps)
-    frame = series.named(np.repeat(codes[row], steps)).with_columns(
-        time_column(CUTOFF, context.grid.at(context.cutoffs)[np.repeat(cutoff, steps)], integer=context.grid.integer),
+    at = context.grid.at(context.cutoffs)[np.repeat(cutoff, steps)]
+    index = [
+        *series.named(np.repeat(codes[row], steps)),
+        time_column(CUTOFF, at, integer=context.grid.integer),
         pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
-    )
-    columns = [
-        _column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps) for feature in features
     ]
-    return frame.with_columns(columns)
+    made = [_column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps) for feature in features]
+    return pl.DataFrame([*index, *made])
 
 
 def _column(feature: Feature, made: Column, exists: npt.NDArray[np.bool_], steps: int) -> pl.Series:

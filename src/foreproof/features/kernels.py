@@ -43,7 +43,7 @@ def window_sum(cells: Cells, weights: Ticks, *, cutoffs: Ticks, lag: int, window
     change = np.zeros(size * (len(cutoffs) + 1), dtype=np.int64)
     np.add.at(change, row + first[counts], weights[counts])
     np.subtract.at(change, row + last[counts], weights[counts])
-    total: Ticks = np.cumsum(change.reshape(size, -1), axis=1)[:, :-1]
+    total: Ticks = np.cumsum(change.reshape(size, len(cutoffs) + 1), axis=1)[:, :-1]
     return total
 
 

@@ -94,9 +94,9 @@ class VersionedSeries:
     cells: Cells
     view: int | None
 
-    def named(self, codes: Ticks) -> pl.DataFrame:
+    def named(self, codes: Ticks) -> list[pl.Series]:
         """The columns `by` of each code."""
-        return self.keys[codes] if self.spec.by else pl.DataFrame()
+        return self.keys[codes].get_columns() if self.spec.by else []
 
     def at(self, cutoff: Moment) -> int:
         """The period of a cutoff, which must be a grid point, and a view's own."""
@@ -178,8 +178,8 @@ def target(source: Source, spec: Series, cutoff: Moment) -> pl.DataFrame:
     elif spec.gap == "carry":
         y = y[np.maximum.accumulate(np.where(np.isnan(y), 0, np.arange(len(y))))]
     period = np.arange(len(y), dtype=np.int64) - np.repeat(offset - start, lengths)
-    frame = series.named(np.repeat(codes, lengths))
-    return frame.with_columns(pl.Series("period", period), pl.Series("y", y, nan_to_null=True))
+    names = series.named(np.repeat(codes, lengths))
+    return pl.DataFrame([*names, pl.Series("period", period), pl.Series("y", y, nan_to_null=True)])
 
 
 def labels(
@@ -222,10 +222,13 @@ def labels(
     steps = np.arange(1, horizon + 1, dtype=np.int64)
     wanted = (start <= points)[:, :, None] & (points[:, None] + steps <= end)[None, :, :]
     code, cutoff, step = np.nonzero(wanted)
-    return series.named(code).with_columns(
-        time_column(CUTOFF, grid.at(points)[cutoff], integer=grid.integer),
-        pl.Series(STEP, steps[step]),
-        pl.Series("y", value[wanted], nan_to_null=True),
+    return pl.DataFrame(
+        [
+            *series.named(code),
+            time_column(CUTOFF, grid.at(points)[cutoff], integer=grid.integer),
+            pl.Series(STEP, steps[step]),
+            pl.Series("y", value[wanted], nan_to_null=True),
+        ]
     )
 
 

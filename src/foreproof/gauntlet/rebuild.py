@@ -5,14 +5,18 @@ Whatever differs was made with rows that nobody could have read at the cutoff. E
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.predict import CUTOFF, LEVEL, STEP
-from foreproof.core.trial import Leak, Trial, Verdict
+from foreproof.core.trial import Built, Leak, Trial, Verdict
 from foreproof.gauntlet import leaks
+
+PARTS = ("population", "features", "predictions", "baseline")
+KEYS: Mapping[str, tuple[str, ...]] = {"population": (), "features": (STEP,), "predictions": (STEP, LEVEL), "baseline": (STEP, LEVEL)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,9 @@ class Rebuild:
         index = [*trial.entity, CUTOFF]
         for cutoff in sorted(trial.cutoffs, key=ticks):
             cut = trial.build(trial.database.truncate(cutoff), (cutoff,), trial.seed)
-            for part, read, keys in [
-                ("population", lambda built: built.entities, index),
-                ("features", lambda built: built.rows, [*index, STEP]),
-                ("predictions", lambda built: built.forecasts.predictions, [*index, STEP, LEVEL]),
-                ("baseline", lambda built: built.forecasts.baseline, [*index, STEP, LEVEL]),
-            ]:
-                found = difference(_at(read(whole), cutoff), _at(read(cut), cutoff), keys)
+            for part, ours, theirs in zip(PARTS, _parts(whole), _parts(cut), strict=True):
+                keys = [*index, *KEYS[part]]
+                found = difference(_at(ours(), cutoff), _at(theirs(), cutoff), keys)
                 if found:
                     return self._failed(part, cutoff, found)
         words = (
@@ -67,6 +67,16 @@ def difference(ours: pl.DataFrame, theirs: pl.DataFrame, keys: list[str]) -> dic
             words = f"{column}: {ours[column][place]} on all data, {theirs[column][place]} on truncated data, at {row}"
             return {"words": words, "column": column, "rows": int(differs.sum()), "row": row}
     return None
+
+
+def _parts(built: Built) -> tuple[Callable[[], pl.DataFrame], ...]:
+    """Each part, made when it is asked for: features that differ are found before anything is fitted."""
+    return (
+        lambda: built.entities,
+        lambda: built.rows,
+        lambda: built.forecasts.predictions,
+        lambda: built.forecasts.baseline,
+    )
 
 
 def _at(frame: pl.DataFrame, cutoff: Moment) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from foreproof.core.clock import literal
-from foreproof.core.model import Frame, Now
+from foreproof.core.model import Now
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE, Prediction
 from foreproof.errors import BadInput
 
@@ -107,7 +107,6 @@ def seasonal_naive(past: Panel, *, season: int, horizon: int) -> Floats:
     ends = past.bounds[1:, None]
     place = np.where(past.lengths[:, None] >= season, ends - season + steps % season, ends - 1)
     return past.values[place]
-
 
 
 __all__ = ["PERIOD", "Floats", "Ints", "Panel", "Y", "panel", "points", "seasonal_naive"]

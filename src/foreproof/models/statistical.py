@@ -17,6 +17,7 @@ import numpy as np
 
 from foreproof.core.model import Now, Past
 from foreproof.core.predict import Prediction
+from foreproof.models.late import library
 from foreproof.models.panel import Floats, panel, points, seasonal_naive
 from foreproof.models.season import Seasonal, learn_seasonal
 
@@ -126,20 +127,17 @@ class AutoETS:
 
     def search(self, y: Floats, season: int) -> tuple[str, int, tuple[float | None, ...]]:
         """Components, season and parameters (alpha, beta, gamma, phi, first states)."""
-        from statsforecast.ets import ets_f
-
-        found = ets_f(y, m=season)
+        found = library("statsforecast.ets").ets_f(y, m=season)
         numbers = tuple(None if math.isnan(value) else float(value) for value in found["par"])
         return str(found["components"]), int(found["m"]), numbers
 
     def carry(self, y: Floats, learned: Learned, horizon: int) -> Floats:
         """The states after y, and their forecast."""
-        from statsforecast.ets import forecast_ets, forward_ets
-
+        ets = library("statsforecast.ets")
         numbers = np.array([math.nan if value is None else value for value in learned.numbers])
         # n_params only enters the information criteria and the variance, which nobody reads here.
         fitted = {"m": learned.season, "components": learned.form, "par": numbers, "fit": None, "n_params": 1}
-        forecast: Floats = forecast_ets(forward_ets(fitted, y), h=horizon)["mean"]
+        forecast: Floats = ets.forecast_ets(ets.forward_ets(fitted, y), h=horizon)["mean"]
         return forecast
 
 
@@ -170,18 +168,15 @@ class Theta:
 
     def search(self, y: Floats, season: int) -> tuple[str, int, tuple[float | None, ...]]:
         """First level, alpha and theta."""
-        from statsforecast.theta import auto_theta
-
-        found = auto_theta(y, m=1, model="DOTM")["par"]
+        found = library("statsforecast.theta").auto_theta(y, m=1, model="DOTM")["par"]
         return "DOTM", 1, (float(found["initial_smoothed"]), float(found["alpha"]), float(found["theta"]))
 
     def carry(self, y: Floats, learned: Learned, horizon: int) -> Floats:
         """The states after y, and their forecast."""
-        from statsforecast.theta import auto_theta, forecast_theta
-
+        methods = library("statsforecast.theta")
         level, alpha, theta = learned.numbers
-        fitted = auto_theta(y, m=1, model=learned.form, initial_smoothed=level, alpha=alpha, theta=theta)
-        forecast: Floats = forecast_theta(fitted, h=horizon)["mean"]
+        fitted = methods.auto_theta(y, m=1, model=learned.form, initial_smoothed=level, alpha=alpha, theta=theta)
+        forecast: Floats = methods.forecast_theta(fitted, h=horizon)["mean"]
         return forecast
 
 

@@ -23,7 +23,10 @@ from foreproof.decisions.newsvendor import Newsvendor
 from foreproof.errors import PlanError
 from foreproof.features.cells import Gap
 from foreproof.features.declare import Feature
+from foreproof.features.lags import Difference, Lag, SeasonalLag
+from foreproof.features.parse import default_features, parse_features
 from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
+from foreproof.features.windows import Rolling, SeasonalRolling
 from foreproof.models.registry import parse_models
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
@@ -100,9 +103,31 @@ class Panel:
         """Entity columns, `cutoff`, `step`, `y` over (cutoff, cutoff + horizon], as known at `at`: the future's one reader."""
         return labels(self.series, self.task.series, cutoffs, self.task.horizon, at=at)
 
+    def scale(self, cutoff: Moment) -> pl.DataFrame:
+        """Entity columns, `cutoff`, `y_scale`: mean |y| over the last four seasons known at the cutoff, 1 where that is 0."""
+        entity, window = list(self.task.entity), max(4 * self.task.season, 8)
+        clock = pl.lit(cutoff, dtype=pl.Int64() if isinstance(cutoff, int) else INSTANT).alias(CUTOFF)
+        recent = self.target_of(self.series, cutoff)
+        recent = recent.filter(pl.col("period") > pl.col("period").max() - window)
+        size = pl.col("y").abs().mean().fill_null(0.0)
+        scale = pl.when(size > 0).then(size).otherwise(1.0).alias("y_scale")
+        sizes = recent.group_by(entity, maintain_order=True).agg(scale) if entity else recent.select(scale)
+        return sizes.with_columns(clock)
+
     def target_of(self, series: VersionedSeries, cutoff: Moment) -> pl.DataFrame:
         """The target of one versioned series."""
         return target(series, series.spec, cutoff)
+
+
+def in_target_unit(feature: Feature) -> bool:
+    """Whether a feature's column is in the target's unit, so that a global model divides it by the series' scale."""
+    match feature:
+        case Lag() | SeasonalLag() | SeasonalRolling() | Difference():
+            return feature.of is None
+        case Rolling():
+            return feature.of is None and feature.stat != "nonzero"
+        case _:
+            return False
 
 
 def among(frame: pl.DataFrame, population: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
