@@ -22,6 +22,7 @@ test: .venv/.installed ## everything; COVERAGE=1 for the measured suite
 	$(PYTEST) -n $(WORKERS) --dist worksteal $(COVER)
 
 fmt: .venv/.installed ## format, and repair what can be repaired
+	git ls-files -z '*.py' '*.md' '*.toml' '*.yaml' '*.yml' | xargs -0 $(BIN)/python tools/repair_text.py || true
 	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
 

@@ -145,22 +145,35 @@ def unmentioned(known: Iterable[Command], page: str) -> list[str]:
     return found
 
 
+def shell(text: str) -> Iterator[str]:
+    """The lines of a page's shell blocks and of its blocks without a language, comments and prompts cut off."""
+    for kind, body in blocks(text):
+        if not kind or kind[0] in ("sh", "bash", "console"):
+            yield from (line.split(" #")[0].strip().removeprefix("$ ") for line in body)
+
+
 def unknown_commands(known: dict[tuple[str, ...], Command], text: str) -> list[str]:
     """Lines of a page's shell blocks that call a command or an option that does not exist."""
     found = []
-    for line in (line for kind, body in blocks(text) if kind[:1] in (["sh"], ["bash"], ["console"]) for line in body):
-        called = re.search(r"(?:^|[\s/])(foreproof(?: .*)?)$", line.split("#")[0].rstrip().removeprefix("$ "))
-        words = called.group(1).split() if called else []
-        if not words or words[0] != "foreproof":
+    for line in shell(text):
+        called = re.match(r"(?:\S*/)?(foreproof(?: .*)?)$", line)
+        if called is None:
             continue
+        words = called.group(1).split()
         depth = 1
         while tuple(words[: depth + 1]) in known and depth < len(words):
             depth += 1
         command = known[tuple(words[:depth])]
         options = {word.split("=")[0] for word in words[depth:] if word.startswith("--")}
         if (command.is_group and depth < len(words) and not words[depth].startswith("-")) or options - command.options:
-            found.append(line.strip())
+            found.append(line)
     return found
+
+
+def unknown_targets(makefile: str, text: str) -> set[str]:
+    """Targets of make that a page names, in a line of code or a shell block, and that do not exist."""
+    lines = "\n".join(f"`{line}`" for line in shell(text))
+    return set(re.findall(r"`make ([a-z0-9]+)", text + lines)) - set(re.findall(r"^([a-z0-9]+):", makefile, re.M))
 
 
 def test_every_command_and_option_stands_in_the_page_of_the_command_line() -> None:
@@ -171,8 +184,7 @@ def test_every_command_and_option_stands_in_the_page_of_the_command_line() -> No
 def test_pages_call_only_commands_that_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert unknown_commands(tree(), text) == []
-    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"`make ([a-z0-9]+)", text)) - targets == set()
+    assert unknown_targets((ROOT / "Makefile").read_text(encoding="utf-8"), text) == set()
 
 
 def planted_commands() -> dict[tuple[str, ...], Command]:
@@ -198,6 +210,10 @@ def test_a_page_that_calls_what_does_not_exist_is_found() -> None:
         "foreproof new DIR --dta x",
         "foreproof nwe",
     ]
+    assert unknown_targets("demo: x\n\trun\n", "`make demo` and `make demos`\n```\nmake tset  # all\n```\n") == {
+        "demos",
+        "tset",
+    }
 
 
 # Settings -------------------------------------------------------------------------------------------------------------

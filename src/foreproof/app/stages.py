@@ -12,8 +12,8 @@ from foreproof.app.project import Project
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.decide import Decisions
 from foreproof.core.ports import Progress
-from foreproof.core.preflight import Finding, preflight
-from foreproof.core.table import parse
+from foreproof.core.preflight import Finding, preflight, refusal
+from foreproof.core.table import columns_of, parse
 from foreproof.core.trial import Built, Verdict
 from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
@@ -55,30 +55,35 @@ class Work:
 
 def check(work: Work) -> Work:
     """Read every source, hold it against its contract, and look for what would make a forecast wrong."""
-    plan, now = work.project.forecast, work.project.settings.now()
-    tables, findings = {}, []
+    project, now = work.project, work.project.settings.now()
+    plan = project.forecast
+    tables: dict[str, Table] = {}
+    findings: list[Finding] = []
     problems: list[ForeproofError] = []
-    work.progress.stage("check", len(plan.contracts))
-    for contract in plan.contracts:
-        source = work.project.sources.get(contract.name)
-        if source is not None:
-            raw = read(source, folder=work.project.folder, columns=None)
-            series = plan.task.series
-            mine = contract.name == series.table
-            existing = work.project.lake.version(contract.name)
+    series = plan.task.series
+    sourced = [contract for contract in plan.contracts if contract.name in project.sources]
+    work.progress.stage("check", len(sourced))
+    for contract in sourced:
+        mine = contract.name == series.table
+        try:
+            raw = read(project.sources[contract.name], folder=project.folder, wanted=columns_of(contract))
+            table = parse(contract, raw, now=None if contract.integer else now)
+        except BadInput as error:
+            problems.append(error)
+            findings.append(refusal(error, contract.name))
+        else:
+            tables[contract.name] = table
+            stored = project.lake.version(contract.name) is not None
             findings += preflight(
                 contract,
-                raw,
-                now=now,
+                table,
+                raw=raw,
+                now=None if contract.integer else now,
                 grid=series.grid if mine else None,
                 entity=series.by if mine else (),
                 target=series.value if mine else None,
-                existing=None if existing is None else work.project.lake.table(contract),
+                existing=project.lake.table(contract) if stored else None,
             )
-            try:
-                tables[contract.name] = parse(contract, raw, now=now)
-            except ForeproofError as error:
-                problems.append(error)
         work.progress.advance(1)
     return replace(work, tables=tables, findings=tuple(findings), problems=tuple(problems))
 

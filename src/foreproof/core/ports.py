@@ -122,7 +122,7 @@ class Progress(Protocol):
         """Start a stage of `total` units."""
         ...
 
-    def advance(self, n: int) -> None:
+    def advance(self, n: int = 1) -> None:
         """`n` more units are done."""
         ...
 

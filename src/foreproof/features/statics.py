@@ -84,7 +84,8 @@ def static_source(table: Table, feature: Static, names: pl.DataFrame, *, by: tup
     rows = coded(rows, keys, by=shared).sort(CODE, HAPPENED, KNOWN, BATCH, VALUE)
     code, period, since, until = (rows[name].to_numpy().astype(np.int64) for name in (CODE, PERIOD, SINCE, UNTIL))
     place = np.arange(rows.height, dtype=np.int64)
-    values = rows[VALUE] if text else rows[VALUE].cast(pl.Float64) / column.scale
+    # numpy divides; polars multiplies by 1 / scale, which is another number in the last bit
+    values = rows[VALUE] if text else pl.Series(rows[VALUE].to_numpy() / column.scale, dtype=pl.Float64)
     return Sourced(Cells(code, period, since, until, place, np.ones_like(place), 1), key, "missing", values)
 
 
