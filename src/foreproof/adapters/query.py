@@ -101,7 +101,7 @@ def _shown(column: Column, stored: bool) -> str:
         return f"CAST(NULL AS {_TYPES[column.type]}) AS {name}"
     if column.scale == 1:
         return name
-    places = column.decimals + 1
+    places = column.decimals
     unit = f"CAST({1 / column.scale:.{places}f} AS DECIMAL({places + 1},{places}))"
     return f"CAST({name} AS DECIMAL(19,0)) * {unit} AS {name}"
 
