@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a call cost in a fresh process, imports of its module not counted in the seconds, and what it returned.
+    """What a call cost in a fresh process, and what it returned. What the call itself imports counts, its module's do not.
 
     peak_mb: the largest resident memory of the process, interpreter and libraries included; NaN where nobody can tell.
     """
@@ -121,7 +121,7 @@ def print_table(rows: Iterable[Row]) -> None:
     figures = {(row.case, row.who, row.metric, row.unit): row.value for row in rows}
     for case, who, n in dict.fromkeys((row.case, row.who, row.n) for row in rows):
         cells = [figures.get((case, who, metric, unit)) for metric, unit in metrics]
-        table.add_row(case, who, f"{n:,}", *("" if cell is None else f"{cell:,.4g}" for cell in map(_wide, cells)))
+        table.add_row(case, who, f"{n:,}", *map(_text, cells))
     Console(width=max(100, 24 * (len(metrics) + 2)) if not sys.stdout.isatty() else None).print(table)
 
 
@@ -149,9 +149,11 @@ def expect(rows: Iterable[Row], checks: Sequence[Check]) -> int:
     return 1 if short else 0
 
 
-def _wide(value: float | None) -> float | None:
-    """Four digits of a large figure would hide how large it is."""
-    return value if value is None or abs(value) < 1000 else float(round(value))
+def _text(value: float | None) -> str:
+    """Four digits, and all of those before the point."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _child(target: str, arguments: str, out: str) -> None:

@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from tests.naive_lake import CONTRACTS, Row, at, stored_rows, table_of
 
 from foreproof.adapters.lake import Lake
+from foreproof.adapters.query import query
 from foreproof.core.clock import BEGINNING
 from foreproof.core.contract import BATCH, KNOWN, Column, Contract, Known, Stamp
 from foreproof.core.digest import digest_frame
@@ -88,6 +89,25 @@ def test_load_times_grow_where_the_machines_clock_goes_back(tmp_path: Path) -> N
     assert lake.batches("daily")["loaded_at"].to_list() == [at(500), at(501), at(502)]
     assert lake.table(DAILY).as_of(at(501))["qty"].to_list() == [2]
     assert lake.table(DAILY).as_of(at(502))["qty"].to_list() == [3]
+
+
+def test_a_version_is_compared_with_the_one_before_it_in_time(lake: Lake) -> None:
+    """The newest stored version is known only at 5000; what is loaded at 1001 takes its place before that one."""
+    lake.load(table_of(DAILY, [Row("a", 1, 1, 10), Row("a", 1, 5000, 20)]))
+    assert lake.load(table_of(DAILY, [Row("a", 1, 1, 10)])).unchanged == 1
+    assert lake.load(table_of(DAILY, [Row("a", 1, 1, 20)])).superseding == 1
+    values = [lake.table(DAILY).as_of(at(tick))["qty"].item() for tick in (1, 1001, 1002, 5000)]
+    assert values == [10, 10, 20, 20]
+
+
+def test_of_two_versions_known_at_one_instant_the_later_batch_counts(lake: Lake) -> None:
+    for qty in (1, 2, 3):
+        lake.load(table_of(DAILY, [Row("a", 1, 5000, qty)]))
+    table = lake.table(DAILY)
+    assert table.rows[KNOWN].to_physical().to_list() == [5000] * 3
+    assert table.as_of(at(5000))["qty"].to_list() == [3]
+    sql = "SELECT qty * 100 AS q FROM daily"
+    assert query(lake, [DAILY], sql, as_of=at(5000))["q"].cast(pl.Int64).to_list() == [3]
 
 
 def test_an_export_that_grows_writes_only_its_new_rows(lake: Lake) -> None:

@@ -52,7 +52,7 @@ def guess_plan(path: Path, *, now: datetime) -> str:
     target = _target(numbers, raw, str(path))
     series = [name for name in raw.columns if name not in (stamp.column, target) and _names(raw[name], name in numbers)]
     decimals = _decimals(raw[target], numbers[target])
-    repeats = raw.select(pl.struct([*series, stamp.column]).is_duplicated().sum()).item()
+    repeats = int(raw.select([*series, stamp.column]).is_duplicated().sum())
     summed = bool(repeats) or (decimals == 0 and float(numbers[target].min() or 0) >= 0)  # type: ignore[arg-type]
     periods = int(stamp.ticks.max() - stamp.ticks.min()) + 1
     horizon, origins, calibrations = _reach(stamp.every, periods)

@@ -30,7 +30,8 @@ class Prediction:
         rows = self.rows.select(*self.entity, CUTOFF, STEP, LEVEL, VALUE)
         self._refuse("is not a finite number", rows.filter(~pl.col(VALUE).is_finite().fill_null(False)))
         self._refuse("comes before step 1", rows.filter(pl.col(STEP) < 1))
-        self._refuse("comes twice", rows.filter(pl.struct(self.index, LEVEL).is_duplicated()))
+        # Not pl.struct(...).is_duplicated(): with a column of nulls polars calls every row of it repeated.
+        self._refuse("comes twice", rows.filter(rows.select(*self.index, LEVEL).is_duplicated()))
         if self.kind == "quantile":
             self._refuse(
                 "has no level in (0, 1)", rows.filter(~pl.col(LEVEL).is_between(0, 1, closed="none").fill_null(False))

@@ -280,7 +280,7 @@ def _duplicates(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
         number = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(content).alias(OCCURRENCE)
         return rows.with_columns(number)
     keys = list(contract.keys)
-    if contract.duplicates == "refuse" or not rows.select(pl.struct(keys).is_duplicated().any()).item():
+    if contract.duplicates == "refuse" or not rows.select(keys).is_duplicated().any():
         return rows
     ordered = rows.sort(_ROW)
     if contract.duplicates == "keep_last":
@@ -304,7 +304,7 @@ def _check_values(contract: Contract, rows: pl.DataFrame) -> None:
         pa.DataFrameSchema(columns).validate(live, lazy=True)
     except SchemaErrors as errors:
         raise _told(contract, live, errors) from None
-    repeated = rows.filter(pl.struct(contract.keys).is_duplicated()) if contract.key else rows.clear()
+    repeated = rows.filter(rows.select(contract.keys).is_duplicated()) if contract.key else rows.clear()
     if repeated.height:
         first = repeated.row(0, named=True)
         shown = ", ".join(str(first[key]) for key in contract.keys)

@@ -33,7 +33,7 @@ class Table:
         """The rows with `_until` in ticks: the `_known` of the next version of the key, else FOREVER."""
         keys = list(self.contract.keys)
         known = pl.col(KNOWN).to_physical()
-        if not self.rows.select(pl.struct(keys).is_duplicated().any()).item():
+        if not self.rows.select(keys).is_duplicated().any():
             return self.rows.with_columns(pl.lit(FOREVER, dtype=pl.Int64).alias(UNTIL))
         ordered = self.rows.sort([*keys, KNOWN, BATCH], maintain_order=True)
         return ordered.with_columns(known.shift(-1).over(keys).fill_null(FOREVER).alias(UNTIL))

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from foreproof.core.clock import Moment, Ticks, moment, tick_values, ticks, time_column
-from foreproof.core.model import Model
 from foreproof.core.ports import Progress, StepStore
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.split import RollingOrigin, Split, settles
@@ -121,7 +120,9 @@ def _forecasts(plan: ForecastPlan, bench: Bench, panel: Panel, line: Line, rows:
     task = plan.task
     index = [*task.entity, CUTOFF, STEP]
     population = {t: panel.entities(t) for t in line.fitted}
-    targets = {t: panel.target(t) for t in line.fitted}
+    # Models want a value at every step: where the plan leaves gaps missing, the last value before stands in.
+    filled = pl.col("y").forward_fill().over(task.entity) if task.entity else pl.col("y").forward_fill()
+    targets = {t: panel.target(t).with_columns(filled) for t in line.fitted}
     jobs: list[Job] = []
     manifests: list[pl.DataFrame] = []
     for t in line.fitted:
@@ -129,7 +130,9 @@ def _forecasts(plan: ForecastPlan, bench: Bench, panel: Panel, line: Line, rows:
         if t in line.splits:
             manifests.append(_manifest(plan, t, learned.select(CUTOFF, STEP).unique(), role="learn"))
         now = among(rows.filter(_is(t)), population[t], task.entity)
-        jobs += [_job(plan, t, model, seed, targets[t], learned, now) for model in plan.models]
+        for model in plan.models:
+            examples, rows_now = (learned, now) if model.reads_rows else (learned.clear(), now.clear())
+            jobs.append(Job(task.frame, t, model, seed, targets[t], examples, rows_now))
     results = fit_members(jobs, store=bench.store, workers=bench.workers, progress=bench.progress)
     done = list(zip(jobs, results, strict=True))
     points = pl.concat([result["points"].with_columns(pl.lit(job.model.name).alias(MODEL)) for job, result in done])
@@ -178,20 +181,6 @@ def _manifest(plan: ForecastPlan, cutoff: Moment, used: pl.DataFrame, *, role: s
     served = pl.lit(cutoff, dtype=used.schema[CUTOFF]).alias(CUTOFF)
     named = used.rename({CUTOFF: "example"}).with_columns(settled, served, pl.lit(role).alias("role"))
     return named.select(CUTOFF, "example", STEP, "settled", "role")
-
-
-def _job(
-    plan: ForecastPlan,
-    t: Moment,
-    model: Model,
-    seed: int,
-    target: pl.DataFrame,
-    learned: pl.DataFrame,
-    now: pl.DataFrame,
-) -> Job:
-    if not model.reads_rows:
-        learned, now = learned.clear(), now.clear()
-    return Job(plan.task.frame, t, model, seed, target, learned, now)
 
 
 def _with_target(labels: pl.DataFrame, plan: ForecastPlan) -> pl.DataFrame:

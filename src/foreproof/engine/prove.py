@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from foreproof.core.clock import Moment
 from foreproof.core.ports import Progress
-from foreproof.core.trial import Build, Check, Trial, Verdict, proven
+from foreproof.core.trial import Build, Built, Check, Trial, Verdict, proven
 from foreproof.core.view import Database
 from foreproof.gauntlet import BeatsBaseline, Coverage, Duplicates, GapLaw, Rebuild
 from foreproof.workloads.forecast import ForecastPlan
@@ -28,7 +28,7 @@ def prove(
 ) -> list[Verdict]:
     """One verdict a check, in order."""
     task = plan.task
-    trial = Trial(database, tuple(cutoffs), task.entity, task.horizon, plan.plan.seed, build)
+    trial = Trial(database, tuple(cutoffs), task.entity, task.horizon, plan.plan.seed, remembered(build))
     suite = checks(plan)
     progress.stage("prove", len(suite))
     verdicts = []
@@ -38,4 +38,18 @@ def prove(
     return verdicts
 
 
-__all__ = ["checks", "prove"]
+def remembered(build: Build) -> Build:
+    """The same pure function, each result kept for the next check that asks for the same database and cutoffs."""
+    kept: dict[tuple[int, tuple[Moment, ...], int], tuple[Database, Built]] = {}
+
+    def once(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+        # The database is kept too: while it lives, no other one can have its id.
+        key = (id(database), tuple(cutoffs), seed)
+        if key not in kept:
+            kept[key] = (database, build(database, cutoffs, seed))
+        return kept[key][1]
+
+    return once
+
+
+__all__ = ["checks", "prove", "remembered"]

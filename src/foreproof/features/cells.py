@@ -279,7 +279,9 @@ def stored_number(column: Column | None) -> pl.Expr:
     if column is None:
         return pl.lit(1, dtype=pl.Int64)
     if column.type == "real":
-        return pl.col(column.name).cast(pl.Float64).fill_nan(None) + 0.0
+        # which of -0.0 and 0.0 is the smaller depends on the machine; polars takes `+ 0.0` for nothing to do
+        real = pl.col(column.name).cast(pl.Float64).fill_nan(None)
+        return pl.when(real == 0.0).then(0.0).otherwise(real)
     return pl.col(column.name).cast(pl.Int64)
 
 

@@ -50,7 +50,7 @@ def _in_table(table: Table) -> dict[str, int]:
         return {}
     within = rows.height - rows.select([*keys, BATCH]).n_unique()
     # A key that comes once cannot repeat itself; only the few others are ordered.
-    repeated = rows.filter(pl.struct(keys).is_duplicated()).sort([*keys, "_known", BATCH])
+    repeated = rows.filter(rows.select(keys).is_duplicated()).sort([*keys, "_known", BATCH])
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1).over(keys)) for name in values)
     again = repeated.filter(
         same & (pl.int_range(pl.len()).over(keys) > 0) & (pl.col(BATCH).diff().over(keys) > 0)

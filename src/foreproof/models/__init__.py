@@ -1,0 +1,71 @@
+"""Forecast models, their combination, and calibrated intervals; heavy libraries are imported when a model is fitted."""
+
+from __future__ import annotations
+
+from foreproof.models.boost import FittedBoost, GlobalBoost, Loss, load_boost
+from foreproof.models.combine import (
+    Shrinkage,
+    Weights,
+    combine,
+    equal_weights,
+    held_out,
+    learn_weights,
+    solve_simplex,
+    weights_of,
+)
+from foreproof.models.conformal import (
+    Calibration,
+    Intervals,
+    apply_intervals,
+    calibrate_total,
+    conformal_quantile,
+    fit_intervals,
+    intervals_of,
+    residuals,
+    total,
+)
+from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
+from foreproof.models.registry import KINDS, parse_models
+from foreproof.models.scale import series_scale
+from foreproof.models.scaling import Columns, learn_columns, scaled
+from foreproof.models.season import Seasonal, learn_seasonal
+from foreproof.models.statistical import AutoETS, FittedLocal, Theta, load_local
+
+__all__ = [
+    "KINDS",
+    "AutoETS",
+    "Calibration",
+    "Columns",
+    "FittedBoost",
+    "FittedLocal",
+    "FittedNaive",
+    "GlobalBoost",
+    "Intervals",
+    "Loss",
+    "Naive",
+    "Seasonal",
+    "SeasonalNaive",
+    "Shrinkage",
+    "Theta",
+    "Weights",
+    "apply_intervals",
+    "calibrate_total",
+    "combine",
+    "conformal_quantile",
+    "equal_weights",
+    "fit_intervals",
+    "held_out",
+    "intervals_of",
+    "learn_columns",
+    "learn_seasonal",
+    "learn_weights",
+    "load_boost",
+    "load_local",
+    "parse_models",
+    "residuals",
+    "scaled",
+    "series_scale",
+    "solve_simplex",
+    "total",
+    "weights_of",
+]

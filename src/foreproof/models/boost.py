@@ -64,7 +64,7 @@ class GlobalBoost:
         if wrong.height:
             raise BadInput(
                 "rows: label",
-                found=f"{wrong.height} labels that are no finite numbers (first: {wrong.select(*index, STEP).row(0, named=True)})",
+                found=f"{wrong.height} labels that are no finite numbers (first: {_first(wrong, index)})",
                 wanted="finite labels",
                 fix="leave rows without a label out",
             )
@@ -211,6 +211,10 @@ def _drawn(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
 def _served(now: Now) -> pl.DataFrame:
     """The rows to predict from, sorted."""
     return now.make_rows().sort(_index(now.frame))
+
+
+def _first(rows: pl.DataFrame, index: list[str]) -> dict[str, object]:
+    return rows.select(*index, STEP, LABEL).row(0, named=True)
 
 
 def _index(frame: Frame) -> list[str]:

@@ -6,8 +6,9 @@ weights that its own errors speak for. Why the mean is so hard to beat: Claesken
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,8 @@ class Shrinkage:
     own, drawn towards those of all steps.
     """
 
-    pooled: float = 0.1
-    own: float = 3.0
+    pooled: float = 0.03
+    own: float = 6.0
     blocks: int = 1
 
 
@@ -130,6 +131,27 @@ def learn_weights(errors: pl.DataFrame, *, entity: Sequence[str], shrinkage: Shr
     )
 
 
+def held_out(errors: pl.DataFrame, *, entity: Sequence[str], shrinkage: Shrinkage | None = None) -> Prediction:
+    """The combination at each settled origin, with weights learned at the others: what intervals are calibrated on.
+
+    errors: as for `learn_weights`. Weights fitted to the very errors that are to be judged would make them look small.
+    With one origin there are no others: the weights are pooled over series only, so that no series has its own.
+    """
+    shrinkage = shrinkage or Shrinkage()
+    cutoffs = errors[CUTOFF].unique().sort()
+    parts = []
+    for i in range(len(cutoffs)):
+        here = pl.col(CUTOFF) == cutoffs[i]
+        others = errors.filter(~here)
+        if len(cutoffs) == 1:
+            others, shrinkage = errors, replace(shrinkage, own=math.inf)
+        weights = learn_weights(others, entity=entity, shrinkage=shrinkage)
+        parts.append(combine(_members(errors.filter(here), weights), weights).rows)
+    if not parts:
+        raise BadInput("weights", found="no errors at settled origins", wanted="one origin", fix="load more history")
+    return Prediction("point", tuple(entity), pl.concat(parts))
+
+
 def combine(predictions: Mapping[str, Prediction], weights: Weights) -> Prediction:
     """The weighted sum of point predictions, on the rows that all members have in common.
 
@@ -183,6 +205,17 @@ def solve_simplex(errors: Floats, towards: Floats, penalty: float) -> Floats:
         ahead = following if uphill else following + (momentum - 1.0) / pace * (following - weights)
         weights, momentum = following, 1.0 if uphill else pace
     return weights
+
+
+def _members(errors: pl.DataFrame, weights: Weights) -> dict[str, Prediction]:
+    """The point predictions in a frame of errors, by member, on the rows that all members have."""
+    index = [*weights.entity, CUTOFF, STEP]
+    many = pl.col(MODEL).n_unique().over(index)
+    common = errors.filter(pl.col(MODEL).is_in(weights.members)).filter(many == len(weights.members))
+    rows = common.with_columns(pl.lit(None, dtype=pl.Float64).alias(LEVEL))
+    return {
+        member: Prediction("point", weights.entity, rows.filter(pl.col(MODEL) == member)) for member in weights.members
+    }
 
 
 def _project(point: Floats) -> Floats:
@@ -243,4 +276,15 @@ def _rows(wide: pl.DataFrame, weights: Weights) -> Floats:
     return np.where(np.isnan(mixed), pooled, mixed)
 
 
-__all__ = ["MODEL", "SCALE", "Shrinkage", "Weights", "combine", "equal_weights", "learn_weights", "solve_simplex", "weights_of"]
+__all__ = [
+    "MODEL",
+    "SCALE",
+    "Shrinkage",
+    "Weights",
+    "combine",
+    "equal_weights",
+    "held_out",
+    "learn_weights",
+    "solve_simplex",
+    "weights_of",
+]

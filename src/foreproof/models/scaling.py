@@ -16,7 +16,7 @@ from foreproof.errors import BadInput
 from foreproof.models.panel import Floats
 
 UNIT, SCALE = "y_", "y_scale"
-SPREADS = frozenset({"scale", "std", "sum", "difference", "diff", "range"})
+SPREADS = frozenset({"scale", "std", "sum", "difference", "diff", "range", "nonzero"})
 _FLOOR = 0.01
 """The least unit of a row as a share of `y_scale`: a series that stood still must not blow its labels up."""
 _RELATIVE = ("relative_origin",)

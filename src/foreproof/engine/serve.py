@@ -1,0 +1,135 @@
+"""From members to what is served: weights and intervals learned on origins that had settled at the cutoff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from foreproof.core.clock import Moment, ticks
+from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE, Prediction
+from foreproof.models.combine import Weights, combine, learn_weights
+from foreproof.models.conformal import apply_intervals, calibrate_total, fit_intervals, residuals, total
+from foreproof.models.scale import series_scale
+from foreproof.workloads.forecast import BASELINE, ForecastPlan
+
+MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one cutoff serves. Frames are long: entity columns, `cutoff`, `step`, `level` (null = point), `value`.
+
+    rows: the combination's points and quantiles. member_rows: the members' points, with `model`. totals,
+    baseline_totals: quantiles of the sum over the decision's window, by the combination and by the seasonal naive, without
+    `step`. weights: the members' mean shares. dumps: what each member learned, by name and content.
+    """
+
+    rows: pl.DataFrame
+    member_rows: pl.DataFrame
+    totals: pl.DataFrame
+    baseline_totals: pl.DataFrame
+    weights: Mapping[str, float]
+    dumps: Mapping[str, pl.DataFrame]
+
+
+def serve(
+    plan: ForecastPlan,
+    *,
+    cutoff: Moment,
+    points: pl.DataFrame,
+    actuals: pl.DataFrame,
+    targets: Mapping[Moment, pl.DataFrame],
+    dumps: Mapping[str, pl.DataFrame],
+) -> Served:
+    """Weigh the members and calibrate intervals at one cutoff.
+
+    points: entity columns, `cutoff`, `step`, `model`, `value` at the cutoff and at its calibration origins. actuals: entity
+    columns, `cutoff`, `step`, `y` at those origins, as known at the cutoff. targets: the target as known at each of them.
+    """
+    entity = plan.task.entity
+    season = plan.task.season
+    scales = pl.concat([series_scale(frame, season, entity=entity, cutoff=c) for c, frame in targets.items()])
+    known = actuals.drop_nulls("y")
+    errors = points.join(known, on=[*entity, CUTOFF, STEP]).join(scales, on=[*entity, CUTOFF])
+    weights = learn_weights(errors, entity=entity)
+    now = _is(cutoff)
+    members = {str(name): frame for (name,), frame in points.sort(MODEL).group_by([MODEL], maintain_order=True)}
+    point = _clipped(combine(_predictions(members, entity, now), weights), plan.low)
+    past = _without_itself(members, errors, entity)
+    served = _calibrated(plan, point, past, known, scales)
+    naive = members[BASELINE]
+    naive_now = _clipped(_prediction(naive.filter(now), entity), plan.low)
+    naive_past = _prediction(naive.filter(~now), entity)
+    return Served(
+        rows=pl.concat([point.canonical(), served.canonical()]),
+        member_rows=_long(points.filter(now), entity),
+        totals=_totals(plan, point, past, known, scales),
+        baseline_totals=_totals(plan, naive_now, naive_past, known, scales),
+        weights=_shares(weights, plan.task.horizon),
+        dumps=dumps,
+    )
+
+
+def _without_itself(members: Mapping[str, pl.DataFrame], errors: pl.DataFrame, entity: Sequence[str]) -> Prediction:
+    """The combination at each calibration origin, with weights learned on the others: its residuals are honest ones."""
+    origins = errors[CUTOFF].unique().sort().to_list()
+    parts = []
+    for origin in origins:
+        others = errors.filter(~_is(origin)) if len(origins) > 1 else errors
+        learned = learn_weights(others, entity=entity)
+        parts.append(combine(_predictions(members, entity, _is(origin)), learned).rows)
+    return Prediction("point", tuple(entity), pl.concat(parts))
+
+
+def _calibrated(
+    plan: ForecastPlan, point: Prediction, past: Prediction, known: pl.DataFrame, scales: pl.DataFrame
+) -> Prediction:
+    found = residuals(past, known, scales)
+    intervals = fit_intervals(found, entity=plan.task.entity, levels=plan.levels)
+    return apply_intervals(point, scales, intervals, low=plan.low)
+
+
+def _totals(
+    plan: ForecastPlan, point: Prediction, past: Prediction, known: pl.DataFrame, scales: pl.DataFrame
+) -> pl.DataFrame:
+    """Quantiles of the sum over the window that an order covers, from the residuals of such sums."""
+    cover = plan.ordering.cover if plan.ordering else plan.task.horizon
+    intervals = calibrate_total(past, known, scales, levels=plan.levels, cover=cover)
+    sums = apply_intervals(total(point, cover), scales, intervals, low=plan.low)
+    return sums.canonical().select(*plan.task.entity, CUTOFF, LEVEL, VALUE)
+
+
+def _shares(weights: Weights, horizon: int) -> dict[str, float]:
+    """Each member's mean weight over series and steps."""
+    if not weights.own or not weights.entity:
+        return dict(zip(weights.members, weights.blocks[-1][1], strict=True))
+    table = weights.frame(range(1, horizon + 1)).group_by(MODEL).agg(pl.col("weight").mean()).sort(MODEL)
+    return dict(table.iter_rows())
+
+
+def _predictions(members: Mapping[str, pl.DataFrame], entity: Sequence[str], at: pl.Expr) -> dict[str, Prediction]:
+    return {name: _prediction(frame.filter(at), entity) for name, frame in members.items()}
+
+
+def _prediction(rows: pl.DataFrame, entity: Sequence[str]) -> Prediction:
+    return Prediction("point", tuple(entity), _long(rows, entity).drop(MODEL))
+
+
+def _long(rows: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
+    level = pl.lit(None, dtype=pl.Float64).alias(LEVEL)
+    return rows.select(*entity, CUTOFF, STEP, level, VALUE, MODEL)
+
+
+def _clipped(point: Prediction, low: float | None) -> Prediction:
+    if low is None:
+        return point
+    return Prediction("point", point.entity, point.rows.with_columns(pl.col(VALUE).clip(lower_bound=low)))
+
+
+def _is(t: Moment) -> pl.Expr:
+    return pl.col(CUTOFF).to_physical() == ticks(t)
+
+
+__all__ = ["MODEL", "Served", "serve"]
