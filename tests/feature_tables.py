@@ -186,6 +186,6 @@ def every_feature(grid: Grid) -> tuple[Feature, ...]:
     if not grid.integer:
         parts = ("weekday", "day", "day_of_year", "week", "month", "quarter", "year", "hour")
         features += [Calendar(part) for part in parts]
-        features += [Holiday("US", part, within=9) for part in ("is", "to_next", "since_last", "name")]
+        features += [Holiday("IE", part, within=9) for part in ("is", "to_next", "since_last", "name")]
         features.append(Holiday("DE", "is", "BY"))
     return tuple(features)

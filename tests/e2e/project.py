@@ -69,7 +69,9 @@ def foreproof(*words: str, folder: Path | None = None, **settings: str) -> subpr
     command = [sys.executable, "-c", "from foreproof.app.cli import main; main()", *words]
     if folder is not None:
         command += ["-C", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(**settings), timeout=300)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment(**settings), timeout=300
+    )
 
 
 def manifests(folder: Path) -> list[Mapping[str, Any]]:

@@ -27,7 +27,10 @@ CASES = {
     "cutoff after the history": ({"plan": PLAN + 'cutoff: "2030-06-01"\n'}, "after the last whole period"),
     "unknown setting": ({"plan": PLAN + "horizont: 3\n"}, "did you mean 'horizon'"),
     "unknown model": ({"plan": PLAN.replace("theta", "thata")}, "theta"),
-    "silence about when rows are known": ({"plan": PLAN.replace("    known: same_as_happened\n", "")}, "tables.sales.known"),
+    "silence about when rows are known": (
+        {"plan": PLAN.replace("    known: same_as_happened\n", "")},
+        "tables.sales.known",
+    ),
     "no plan": ({"plan": ""}, "foreproof.yaml"),
 }
 

@@ -121,6 +121,14 @@ def test_an_export_that_grows_writes_only_its_new_rows(lake: Lake) -> None:
     assert lake.table(DAILY).rows.height == 6
 
 
+def test_an_empty_value_in_a_key_is_a_value_like_any_other(lake: Lake) -> None:
+    lines = CONTRACTS["lines"]
+    first = Row("a", 1, 1, None, None)
+    lake.load(table_of(lines, [first]))
+    loaded = lake.load(table_of(lines, [first, replace(first, occurrence=1), replace(first, price=0.5)]))
+    assert (loaded.added, loaded.superseding, loaded.unchanged) == (2, 0, 1)
+
+
 def test_a_batch_that_says_nothing_new_is_remembered_and_adds_no_rows(lake: Lake) -> None:
     lake.load(table_of(DAILY, FIRST))
     digest = lake.data_digest("daily")

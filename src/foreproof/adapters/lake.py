@@ -268,14 +268,14 @@ class Lake:
 
     def _files(self, delta: DeltaTable) -> pl.LazyFrame:
         """All rows and columns that are stored, lazily."""
-        scan = pl.scan_delta(delta)
-        if self._folder is None:
-            return scan
-        # In a folder whose name needs escaping (a space is enough), the addresses that Delta gives find no file.
-        schema, files = scan.collect_schema(), [unquote(uri) for uri in delta.file_uris()]
+        schema = pl.scan_delta(delta).collect_schema()
+        # Delta gives escaped addresses, which find no file where a folder's name holds as much as a space.
+        files = [unquote(uri) for uri in delta.file_uris()]
         if not files:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(files, schema=schema, missing_columns="insert", glob=False)
+        return pl.scan_parquet(
+            files, schema=schema, missing_columns="insert", glob=False, storage_options=self._options
+        )
 
     def _fitting(self, contract: Contract, version: int | None) -> DeltaTable:
         delta = self._existing(contract.name, version)

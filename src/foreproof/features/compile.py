@@ -35,6 +35,8 @@ from foreproof.features.kernels import earliest
 from foreproof.features.series import Series, VersionedSeries, cutoff_periods, versioned_series
 
 CHUNK_BYTES = 2**28
+"""What the panels of one chunk of series may take."""
+_CELL_BYTES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,14 @@ def compile_rows(
     sources = _sources(database, series, features, list(demands))
     start = earliest(series.cells, cutoffs=points, size=series.size)
     whole = Context(spec.grid, points, steps, start, sources, {}, shape)
-    width = len(points) * (9 * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4) + 1
-    size = max(1, CHUNK_BYTES // width)
-    codes = _wanted(series, entities)
-    parts = [
-        _chunk(whole, series, features, demands, codes[low : low + size]) for low in range(0, max(len(codes), 1), size)
-    ]
-    return pl.concat(parts)
+    width = len(points) * (_CELL_BYTES * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4)
+    chunks = batches(_wanted(series, entities), max(1, CHUNK_BYTES // max(width, 1)))
+    return pl.concat([_chunk(whole, series, features, demands, codes) for codes in chunks])
+
+
+def batches(codes: Ticks, size: int) -> list[Ticks]:
+    """The codes in runs of at most `size`: what is in memory at once; no codes are one empty run."""
+    return [codes[low : low + size] for low in range(0, max(len(codes), 1), size)]
 
 
 def _chunk(
@@ -199,4 +202,4 @@ def _wanted(series: VersionedSeries, entities: pl.DataFrame | None) -> Ticks:
     return np.sort(named["_code"].to_numpy().astype(np.int64))
 
 
-__all__ = ["CHUNK_BYTES", "FAMILIES", "Family", "compile_rows"]
+__all__ = ["CHUNK_BYTES", "FAMILIES", "Family", "batches", "compile_rows"]
