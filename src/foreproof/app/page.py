@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from foreproof.app import plots
 from foreproof.app.stages import Work
+from foreproof.core.clock import Moment
+from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF
 from foreproof.core.run import Run
 from foreproof.workloads.forecast import BASELINE, OURS
 
-FANS = 24
+FANS = 12
 _METRICS = ("wape", "mase", "rmsse", "smape", "owa", "bias", "pinball", "coverage80", "coverage95", "width95", "msis95")
 
 
@@ -63,8 +66,8 @@ def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         for place, names in enumerate(_largest(tables["history"], task.entity)[:FANS]):
             of = pl.all_horizontal(pl.lit(True), *(pl.col(n) == v for n, v in zip(task.entity, names, strict=True)))
             found[f"fan_{place:02d}"] = plots.fan(
-                tables["history"].filter(of),
-                tables["forecast"].filter(of),
+                _local(tables["history"].filter(of), task.series.grid),
+                _local(tables["forecast"].filter(of), task.series.grid),
                 title=" / ".join(str(name) for name in names),
                 unit=_unit(work),
                 span=max(4 * task.horizon, 3 * task.season),
@@ -80,7 +83,7 @@ def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     if "replay_totals" in tables:
         who = {"ours": OURS, "baseline": BASELINE}
         costs = tables["replay_totals"].select(
-            _day(pl.col(CUTOFF), tables["replay_totals"]).alias("origin"),
+            _day(task.series.grid).alias("origin"),
             pl.col("who").replace_strict(who).alias("policy"),
             "money",
         )
@@ -135,7 +138,8 @@ def _forecast_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
     ]
     count = tables["forecast"].select(task.entity).n_unique() if "forecast" in tables and task.entity else len(fans)
     rest = f"The {len(fans)} largest of {count} series; all are in tables/forecast.csv." if count > len(fans) else ""
-    note = f"Cutoff {_words(work.cutoff)}." if work.cutoff is not None else "No forecast was made."
+    grid = task.series.grid
+    note = f"Made from what was known at the end of {_words(work.cutoff, grid)}." if names else "No forecast was made."
     return {"fans": fans, "more": rest, "forecast_note": note}
 
 
@@ -149,7 +153,7 @@ def _accuracy_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
     if work.scored is None:
         note = "No past origin was judged."
     else:
-        places = ", ".join(_words(origin) for origin in work.origins)
+        places = ", ".join(_words(origin, work.project.forecast.task.series.grid) for origin in work.origins)
         note = (
             f"At each past origin ({places}) the whole pipeline was run on what was known then, and judged by what followed. "
             "MASE, RMSSE and OWA below 1 beat their naive reference."
@@ -279,12 +283,26 @@ def _unit(work: Work) -> str:
     return contract.column(series.value).unit or series.value
 
 
-def _words(moment: object) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if isinstance(moment, datetime) else str(moment)
+def _words(moment: Moment | None, grid: Grid) -> str:
+    """A grid point in words: the day that it ends, where it ends one."""
+    if not isinstance(moment, datetime):
+        return str(moment)
+    at = moment.astimezone(ZoneInfo(grid.zone))
+    whole = at.time() == time.max
+    return f"{at:%Y-%m-%d}" if whole else f"{at:%Y-%m-%d %H:%M} {grid.zone}"
 
 
-def _day(column: pl.Expr, frame: pl.DataFrame) -> pl.Expr:
-    return column.dt.strftime("%Y-%m-%d") if frame.schema[CUTOFF].is_temporal() else column.cast(pl.String)
+def _local(frame: pl.DataFrame, grid: Grid) -> pl.DataFrame:
+    """The frame with `at` as the wall clock of the grid's zone shows it."""
+    if grid.integer:
+        return frame
+    return frame.with_columns(pl.col("at").dt.convert_time_zone(grid.zone).dt.replace_time_zone(None))
+
+
+def _day(grid: Grid) -> pl.Expr:
+    if grid.integer:
+        return pl.col(CUTOFF).cast(pl.String)
+    return pl.col(CUTOFF).dt.convert_time_zone(grid.zone).dt.strftime("%Y-%m-%d")
 
 
 __all__ = ["FANS", "write_page"]

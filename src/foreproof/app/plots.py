@@ -53,9 +53,9 @@ def error_by_step(scores: pl.DataFrame, *, metric: str, label: str) -> Any:
             label=NAMES.get(name, name),
         )
     axes.set_xlabel("steps ahead", fontsize=8)
-    axes.set_ylabel(f"{label} ({metric})", fontsize=8)
+    axes.set_ylabel(f"{label} ({metric})", fontsize=7)
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize=7, frameon=False, ncols=2)
+    axes.legend(fontsize=7, frameon=False, ncols=3, loc="lower center")
     return figure
 
 

@@ -42,8 +42,9 @@ class Terminal:
         self._bars.stop()
 
     def stage(self, name: str, total: int) -> None:
-        """Begin a stage of `total` pieces; one with nothing to do is not shown."""
-        self._task = self._bars.add_task(WORDS.get(name, name), total=total) if total else None
+        """Begin a stage of `total` pieces; one with nothing to do leaves the bar before it in place."""
+        if total:
+            self._task = self._bars.add_task(WORDS.get(name, name), total=total)
 
     def advance(self, n: int = 1) -> None:
         """N more pieces of the stage are done."""

@@ -27,7 +27,7 @@ Where = tuple[tuple[str, tuple[str, ...]], ...]
 Values = npt.NDArray[Any]
 """Int64 (exact, scaled) or Float64."""
 
-FAR = 2**40
+FAR = 2**60
 """A period number beyond every cutoff; -FAR lies before every one. Sums of a few of them stay far from overflow."""
 
 CODE, PERIOD, VALUE, SINCE, COUNT = "_code", "_period", "_value", "_since", "_count"
