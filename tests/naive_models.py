@@ -43,7 +43,9 @@ def moving_average(y: Sequence[float], season: int) -> dict[int, float]:
     return found
 
 
-def seasonal_indices(y: Sequence[float], start: int, season: int, *, multiplicative: bool) -> tuple[float, float, list[float]]:
+def seasonal_indices(
+    y: Sequence[float], start: int, season: int, *, multiplicative: bool
+) -> tuple[float, float, list[float]]:
     """Strength, strength without paying for the indices, and the indices by period mod season."""
     trend = moving_average(y, season)
     phases: dict[int, list[float]] = {phase: [] for phase in range(season)}
@@ -151,7 +153,9 @@ def factors(rows: Sequence[tuple[str, int, float]], own: float, *, without: int 
 # --- weights ---------------------------------------------------------------------------------------------------------
 
 
-def objective(errors: Sequence[Sequence[float]], weights: Sequence[float], towards: Sequence[float], penalty: float) -> float:
+def objective(
+    errors: Sequence[Sequence[float]], weights: Sequence[float], towards: Sequence[float], penalty: float
+) -> float:
     """Mean bent absolute error over its size under `towards`, and the penalty."""
     size = mean([abs(sum(e * w for e, w in zip(row, towards, strict=True))) for row in errors])
     losses = []

@@ -174,8 +174,10 @@ def answers_for_every_series_and_step(model: Model) -> str | None:
     prediction = model.fit(EARLY, seed=1).predict(SAME)
     if not isinstance(prediction, Prediction) or prediction.kind != "point":
         return "gives no point prediction"
-    expected = SAME.target.select("shop", "sku").unique().join(
-        pl.DataFrame({"step": range(1, FRAME.horizon + 1)}, schema={"step": pl.Int64}), how="cross"
+    expected = (
+        SAME.target.select("shop", "sku")
+        .unique()
+        .join(pl.DataFrame({"step": range(1, FRAME.horizon + 1)}, schema={"step": pl.Int64}), how="cross")
     )
     found = prediction.rows
     missing = expected.join(found, on=["shop", "sku", "step"], how="anti").height
@@ -218,7 +220,11 @@ def asks_for_rows_only_if_it_says_so(model: Model) -> str | None:
 def dumps_text(model: Model) -> str | None:
     """Never a pickle: whoever reads an artefact must not have to trust it."""
     for name, content in model.fit(EARLY, seed=1).dump().items():
-        if content[:1] == b"\x80" or not content.decode("utf-8", errors="replace").isprintable() and b"\n" not in content:
+        if (
+            content[:1] == b"\x80"
+            or (not content.decode("utf-8", errors="replace").isprintable()
+            and b"\n" not in content)
+        ):
             return f"{name} is no text"
         if not name.startswith(f"{model.name}."):
             return f"{name} does not name its model"

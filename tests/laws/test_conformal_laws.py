@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import naive_models as naive
 import numpy as np
 import polars as pl
 import pytest
@@ -13,6 +12,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+import naive_models as naive
 from foreproof.core.predict import Prediction
 from foreproof.models import (
     Calibration,
@@ -47,7 +47,9 @@ def residual_frames(draw: st.DrawFn) -> pl.DataFrame:
 
 
 def point(values: dict[str, float]) -> Prediction:
-    rows = [{"id": n, "cutoff": 9, "step": s, "level": None, "value": v} for n, v in values.items() for s in range(1, 5)]
+    rows = [
+        {"id": n, "cutoff": 9, "step": s, "level": None, "value": v} for n, v in values.items() for s in range(1, 5)
+    ]
     schema = {"id": pl.String, "cutoff": pl.Int64, "step": pl.Int64, "level": pl.Float64, "value": pl.Float64}
     return Prediction("point", ("id",), pl.DataFrame(rows, schema=schema))
 
@@ -249,7 +251,9 @@ def test_the_names_of_members_do_not_matter(names: list[str], seed: int) -> None
     frame = pl.DataFrame(rows).with_columns(step=pl.col("step") + 1)
 
     def learned(order: list[str]) -> dict[str, float]:
-        named = frame.with_columns(model=pl.col("member").replace_strict(dict(enumerate(order)), return_dtype=pl.String))
+        named = frame.with_columns(
+            model=pl.col("member").replace_strict(dict(enumerate(order)), return_dtype=pl.String)
+        )
         weights = learn_weights(named.drop("member"), entity=("id",))
         return dict(zip(weights.members, weights.blocks[0][1], strict=True))
 

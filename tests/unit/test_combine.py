@@ -6,11 +6,11 @@ import json
 import math
 from typing import Any
 
-import naive_models as naive
 import numpy as np
 import polars as pl
 import pytest
 
+import naive_models as naive
 from foreproof.core.predict import Prediction
 from foreproof.errors import BadInput
 from foreproof.models import (
@@ -253,9 +253,7 @@ def test_the_held_out_combination_never_uses_the_errors_of_its_own_origin() -> N
         expected = (wide.select(MEMBERS).to_numpy() * table.select(MEMBERS).to_numpy()).sum(axis=1)
         ours = found.filter(pl.col("cutoff") == origin)["value"].to_numpy()
         assert ours == pytest.approx(expected, rel=1e-12)
-    spoilt = errors.with_columns(
-        value=pl.when(pl.col("cutoff") == -1).then(pl.col("value") * 100).otherwise("value")
-    )
+    spoilt = errors.with_columns(value=pl.when(pl.col("cutoff") == -1).then(pl.col("value") * 100).otherwise("value"))
     changed = held_out(spoilt, entity=("id",)).canonical()
     ratio = changed.filter(pl.col("cutoff") == -1)["value"] / found.filter(pl.col("cutoff") == -1)["value"]
     assert ratio.to_numpy() == pytest.approx(100.0)

@@ -7,12 +7,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import naive_models as naive
 import numpy as np
 import polars as pl
 import pytest
 import scipy.stats
 
+import naive_models as naive
 from foreproof.core.predict import Prediction
 from foreproof.errors import BadInput
 from foreproof.models import (
@@ -32,9 +32,7 @@ TEXTBOOK = Calibration(enough=1, own=math.inf, shocks=False, median="residuals")
 RNG = np.random.default_rng(11)
 
 
-def found_of(
-    draw: Any, *, series: int = 30, origins: int = 3, steps: int = 4, seed: int = 1
-) -> pl.DataFrame:
+def found_of(draw: Any, *, series: int = 30, origins: int = 3, steps: int = 4, seed: int = 1) -> pl.DataFrame:
     """Residuals draw(rng, series, origin, step)."""
     rng = np.random.default_rng(seed)
     rows = [
@@ -129,9 +127,11 @@ def test_offsets_by_step_are_the_textbooks() -> None:
     rows = list(found.select("step", "residual").iter_rows())
     intervals = fitted(found, calibration=TEXTBOOK)
     for place, level in enumerate(LEVELS):
-        expected = naive.textbook_offsets(rows, level) if level != 0.5 else {
-            step: naive.median([r for s, r in rows if s == step]) for step in range(1, 5)
-        }
+        expected = (
+            naive.textbook_offsets(rows, level)
+            if level != 0.5
+            else {step: naive.median([r for s, r in rows if s == step]) for step in range(1, 5)}
+        )
         for step, row in zip(intervals.steps, intervals.offsets, strict=True):
             assert row[place] == pytest.approx(expected[step], rel=1e-12)
     assert intervals.count == (120,) * 4
@@ -367,10 +367,15 @@ def test_totals_are_calibrated_on_sums_and_not_on_steps() -> None:
             for s in range(1, 5)
         ]
     )
-    points, scales = point_of(dict.fromkeys(names, 10.0), cutoffs=cutoffs), scales_of(dict.fromkeys(names, 2.0), cutoffs)
+    points, scales = (
+        point_of(dict.fromkeys(names, 10.0), cutoffs=cutoffs),
+        scales_of(dict.fromkeys(names, 2.0), cutoffs),
+    )
     intervals = calibrate_total(points, actuals, scales, levels=[0.1, 0.5, 0.9], cover=4, calibration=TEXTBOOK)
     sums = [
-        sum(actuals.filter((pl.col("id") == n) & (pl.col("cutoff") == c))["y"].to_list()) for n in names for c in cutoffs
+        sum(actuals.filter((pl.col("id") == n) & (pl.col("cutoff") == c))["y"].to_list())
+        for n in names
+        for c in cutoffs
     ]
     expected = naive.conformal_quantile([(s - 40.0) / 2.0 for s in sums], 0.9)
     assert intervals.steps == (4,)

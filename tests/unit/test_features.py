@@ -125,9 +125,10 @@ def test_missing_steps_are_in_no_window_and_carried_ones_are() -> None:
 def test_a_window_reads_what_was_known_and_not_what_was_corrected_later() -> None:
     facts = [*line(1, 2), sale(1, 90, known=4, batch=2, id=0), sale(2, 20, known=6, batch=2, id=1, dead=True)]
     database = database_of(INTEGER, sales=facts)
-    found = compile_rows(database, SPEC, [Rolling("sum", 10), Lag(2), Age()], [2, 3, 4, 5, 6], 1)
+    found = compile_rows(database, SPEC, [Rolling("sum", 10), Lag(2), Lag(4)], [2, 3, 4, 5, 6], 1)
     assert found["rolling_sum_10"].to_list() == [3.0, 3.0, 11.0, 11.0, 9.0]
     assert found["lag_2"].to_list() == [None, 1.0, 2.0, 0.0, 0.0]
+    assert found["lag_4"].to_list() == [None, None, None, 9.0, 0.0], "the fact of step 2 was deleted at 6"
 
 
 def test_a_row_known_between_two_cutoffs_is_seen_by_the_second_only() -> None:
@@ -283,6 +284,13 @@ def test_the_largest_lag_that_every_step_may_read_is_allowed() -> None:
     check_law(Lag(3, "target"), 3)
     with pytest.raises(LawError):
         check_law(Lag(3, "target"), 4)
+
+
+def test_no_steps_and_no_cutoffs_are_refused() -> None:
+    with pytest.raises(BadInput, match="horizon: 0"):
+        compile_rows(database_of(INTEGER), SPEC, [SeasonalLag(7)], [1], 0)
+    with pytest.raises(BadInput, match="cutoffs: none"):
+        compile_rows(database_of(INTEGER), SPEC, [Lag(1)], [], 1)
 
 
 def test_two_features_of_one_name_are_refused() -> None:

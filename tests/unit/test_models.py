@@ -9,11 +9,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-import naive_models as naive
 import numpy as np
 import polars as pl
 import pytest
 
+import naive_models as naive
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Frame, Now, Past
 from foreproof.core.predict import Prediction
@@ -365,7 +365,9 @@ def now_of(series: dict[str, list[float]]) -> Now:
 SMALL = GlobalBoost(trees=60)
 
 
-@pytest.mark.parametrize("model", [SMALL, GlobalBoost(trees=60, relative=False), GlobalBoost(trees=60, loss="l2", blocks=2)])
+@pytest.mark.parametrize(
+    "model", [SMALL, GlobalBoost(trees=60, relative=False), GlobalBoost(trees=60, loss="l2", blocks=2)]
+)
 def test_one_model_learns_series_of_every_size(model: GlobalBoost) -> None:
     whole = panel_of(length=108)
     series = {name: y[:100] for name, y in whole.items()}
@@ -375,7 +377,9 @@ def test_one_model_learns_series_of_every_size(model: GlobalBoost) -> None:
         error = np.abs(np.array(found[name]) - y[100:]).mean()
         assert error < 0.15 * np.mean(y)
     ours = sum(np.abs(np.array(found[n]) - y[100:]).mean() / np.mean(y) for n, y in whole.items())
-    plain = sum(np.abs(np.array(naive.seasonal_naive(y[:100], 4, 8)) - y[100:]).mean() / np.mean(y) for n, y in whole.items())
+    plain = sum(
+        np.abs(np.array(naive.seasonal_naive(y[:100], 4, 8)) - y[100:]).mean() / np.mean(y) for n, y in whole.items()
+    )
     assert ours < plain
 
 
@@ -557,7 +561,13 @@ def test_a_boosted_model_survives_its_dump() -> None:
 
 
 def test_models_are_read_by_name_with_their_settings() -> None:
-    listed = ["seasonal_naive", {"auto_ets": {"history": 90}}, {"theta": None}, {"boost": {"loss": "l2", "name": "mean"}}, "naive"]
+    listed = [
+        "seasonal_naive",
+        {"auto_ets": {"history": 90}},
+        {"theta": None},
+        {"boost": {"loss": "l2", "name": "mean"}},
+        "naive",
+    ]
     found = parse_models(listed)
     assert found == (SeasonalNaive(), AutoETS(history=90), Theta(), GlobalBoost(name="mean", loss="l2"), Naive())
     assert [model.name for model in found] == ["seasonal_naive", "auto_ets", "theta", "mean", "naive"]

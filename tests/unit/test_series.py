@@ -13,7 +13,7 @@ from foreproof.core.contract import Column, Contract, Known, Stamp
 from foreproof.core.grid import parse_grid, session_grid
 from foreproof.core.view import Database, Table
 from foreproof.errors import BadInput, PlanError
-from foreproof.features import Lag, Series, compile_rows, labels, target, versioned_series
+from foreproof.features import Lag, Series, Static, compile_rows, labels, target, versioned_series
 from foreproof.features.cells import FAR, period_numbers
 from foreproof.features.kernels import window_sum
 
@@ -190,6 +190,12 @@ def test_labels_follow_the_gap_rule(gap, wanted) -> None:
     assert labels(sales(sale(1, 1, 10), sale(3, 3, 30)), spec, [1], 3, at=4)["y"].to_list() == wanted
 
 
+def test_no_cutoffs_have_no_labels_and_no_steps_are_refused() -> None:
+    assert labels(sales(sale(1, 1, 10)), SPEC, [], 2).height == 0
+    with pytest.raises(BadInput, match="horizon: 0"):
+        labels(sales(sale(1, 1, 10)), SPEC, [1], 0)
+
+
 def test_a_series_that_had_not_begun_has_no_labels() -> None:
     database = sales(sale(1, 1, 10), sale(3, 3, 10, sku="b"), sale(2, 5, 10, sku="c"))
     assert labels(database, SPEC, [2], 1, at=9)["sku"].to_list() == ["a"]
@@ -242,8 +248,6 @@ def test_a_constant_table_may_be_on_any_clock() -> None:
         pl.lit(False).alias("_deleted"),
     )
     database = Database({**sales(sale(1, 1, 10)).tables, "sizes": Table(contract, rows)})
-    from foreproof.features import Static
-
     assert compile_rows(database, SPEC, [Static("sizes", "size")], [1], 1)["static_sizes_size"].to_list() == [4.0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,7 @@ def metrics_of(work: Work) -> dict[str, Any]:
     """The figures that people compare runs by."""
     metrics: dict[str, Any] = {}
     if work.scored is not None:
-        rows = work.scored.overall.iter_rows(named=True)
-        metrics["scores"] = [row for row in rows if row["value"] is not None]
+        metrics["scores"] = list(work.scored.overall.drop_nulls("value").iter_rows(named=True))
         if work.scored.against is not None:
             against = work.scored.against
             metrics["diebold_mariano"] = {
@@ -72,7 +72,21 @@ def metrics_of(work: Work) -> dict[str, Any]:
         saved = work.replayed.saved
         metrics["saving_per_order"] = {"estimate": saved.estimate, "low": saved.low, "high": saved.high}
     metrics["verdicts"] = {verdict.name: verdict.outcome for verdict in work.verdicts}
-    return metrics
+    found: dict[str, Any] = finite(metrics)
+    return found
+
+
+def finite(value: Any) -> Any:
+    """The same plain values, None for a number that is not finite: JSON has no word for those."""
+    match value:
+        case dict():
+            return {name: finite(item) for name, item in value.items()}
+        case list() | tuple():
+            return [finite(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case _:
+            return value
 
 
 def canonical_digests(work: Work, tables: Mapping[str, pl.DataFrame], metrics: Mapping[str, Any]) -> dict[str, str]:
@@ -108,7 +122,7 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> None:
 
 def write_json(value: Any, path: Path) -> None:
     """Canonical enough to read and to compare: sorted keys, two spaces."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(finite(value), indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
 
 
 def digests_of(folder: Path, *, but: frozenset[str]) -> dict[str, str]:
@@ -166,6 +180,7 @@ __all__ = [
     "TABLE_KEYS",
     "canonical_digests",
     "digests_of",
+    "finite",
     "metrics_of",
     "models_of",
     "tables_of",

@@ -141,7 +141,9 @@ def _run(work: Work, diary: _Diary, error: ForeproofError | None) -> Run:
         parent=diary.parent,
         cutoff=str("" if work.cutoff is None else work.cutoff),
         stage=diary.stage,
-        scores={name: work.scored.value(name) for name in ("mase", "wape", "owa")} if work.scored else {},
+        scores=artefacts.finite({name: work.scored.value(name) for name in ("mase", "wape", "owa")})
+        if work.scored
+        else {},
         verdicts=work.verdicts,
         error=error.as_dict() if error else None,
     )

@@ -127,7 +127,7 @@ def holiday_column(context: Context, feature: Holiday) -> Column:
     """See `Holiday`; raises BadInput for a place that the library does not know, MissingExtra without the library."""
     targets = context.cutoffs[:, None] + context.steps
     last = _days(_local(context.grid, targets, feature.name))
-    before = context.grid.shift(context.grid.at(targets.reshape(-1)), -1)
+    before = context.grid.at(targets.reshape(-1) - 1)
     first = _days(_zoned(before + 1, context.grid.zone))
     names = _holidays(feature, int(first.min()) - feature.within, int(last.max()) + feature.within)
     days = np.array(sorted(names), dtype=np.int64)

@@ -32,7 +32,7 @@ from foreproof.features.cells import (
 from foreproof.features.context import Column, Context, Demand, Shape, Sourced, Text, open_chunk
 from foreproof.features.declare import Feature, check_law
 from foreproof.features.kernels import earliest
-from foreproof.features.series import Series, VersionedSeries, cutoff_periods, versioned_series
+from foreproof.features.series import Series, VersionedSeries, cutoff_periods, steps_of, versioned_series
 
 CHUNK_BYTES = 2**28
 """What the panels of one chunk of series may take."""
@@ -75,15 +75,17 @@ def compile_rows(
 
     One row for each series that had begun at the cutoff, as known then (and is among `entities`, if given), and each step.
     Equal, bit for bit, on the database truncated at a row's cutoff. Raises LawError where a feature would read after a
-    cutoff, BadInput for a cutoff that is no grid point, an unknown table, or two features of one name, PlanError for an
-    unknown column.
+    cutoff; BadInput for no cutoffs, one that is no grid point, a horizon below 1, an unknown table, or two features of one
+    name; PlanError for an unknown column.
     """
+    steps = steps_of(horizon)
     _distinct(features, spec)
     for feature in features:
         check_law(feature, horizon)
     points = cutoff_periods(spec.grid, sorted(set(cutoffs), key=ticks))
     series = versioned_series(database, spec)
-    steps = np.arange(1, horizon + 1, dtype=np.int64)
+    if not len(points):
+        raise BadInput("cutoffs", found="none", wanted="at least one cutoff to make rows for")
     shape = Shape(steps, _deepest(series, points), _sweeps(series))
     demands = _demands(features, shape)
     sources = _sources(database, series, features, list(demands))
@@ -144,7 +146,7 @@ def _distinct(features: Sequence[Feature], spec: Series) -> None:
 
 def _deepest(series: VersionedSeries, points: Ticks) -> int:
     """The largest lag at which some series has a fact that some cutoff may see."""
-    if not len(series.cells.period) or not len(points):
+    if not len(series.cells.period):
         return 0
     return max(0, int(points.max() - series.cells.period.min()))
 

@@ -198,6 +198,7 @@ def labels(
     """
     series = versioned_series(source, spec)
     grid = spec.grid
+    steps = steps_of(horizon)
     points = cutoff_periods(grid, sorted(set(cutoffs), key=ticks))
     known = FAR - 1 if at is None else series.at(at)
     truth = series.cells.visible(known)
@@ -214,12 +215,11 @@ def labels(
         truth.scale,
     )
     gather = carried if spec.gap == "carry" else panel
-    found = gather(always, cutoffs=points, lags=np.arange(-horizon, 0, dtype=np.int64), size=series.size)
+    found = gather(always, cutoffs=points, lags=-steps[::-1], size=series.size)
     value = in_units(found.value, scale=truth.scale)
     if spec.gap != "zero":
         value = np.where(found.present, value, np.nan)
     value = value[::-1].transpose(1, 2, 0)  # lag -1 is step 1
-    steps = np.arange(1, horizon + 1, dtype=np.int64)
     wanted = (start <= points)[:, :, None] & (points[:, None] + steps <= end)[None, :, :]
     code, cutoff, step = np.nonzero(wanted)
     return pl.DataFrame(
@@ -230,6 +230,13 @@ def labels(
             pl.Series("y", value[wanted], nan_to_null=True),
         ]
     )
+
+
+def steps_of(horizon: int) -> Ticks:
+    """1 ... horizon; a horizon below 1 is refused."""
+    if horizon < 1:
+        raise BadInput("horizon", found=str(horizon), wanted="at least one step")
+    return np.arange(1, horizon + 1, dtype=np.int64)
 
 
 def in_units(values: Values, *, scale: int) -> npt.NDArray[np.float64]:
@@ -253,6 +260,7 @@ __all__ = [
     "cutoff_periods",
     "in_units",
     "labels",
+    "steps_of",
     "target",
     "versioned_series",
 ]
