@@ -34,7 +34,11 @@ def many_items() -> None:
     """Many items: a frame of quantiles, and a frame of what is held; costs and packs may be columns of it."""
     units = {"tea": (40, 45, 50, 56, 65), "milk": (180, 195, 210, 226, 250), "salt": (0, 0, 1, 2, 5)}
     beliefs = pl.DataFrame(
-        [(item, 0, level, float(value)) for item, values in units.items() for level, value in zip(LEVELS, values)],
+        [
+            (item, 0, level, float(value))
+            for item, values in units.items()
+            for level, value in zip(LEVELS, values, strict=True)
+        ],
         schema=["item", "cutoff", "level", "value"],
         orient="row",
     )

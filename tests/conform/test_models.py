@@ -220,10 +220,8 @@ def asks_for_rows_only_if_it_says_so(model: Model) -> str | None:
 def dumps_text(model: Model) -> str | None:
     """Never a pickle: whoever reads an artefact must not have to trust it."""
     for name, content in model.fit(EARLY, seed=1).dump().items():
-        if (
-            content[:1] == b"\x80"
-            or (not content.decode("utf-8", errors="replace").isprintable()
-            and b"\n" not in content)
+        if content[:1] == b"\x80" or (
+            not content.decode("utf-8", errors="replace").isprintable() and b"\n" not in content
         ):
             return f"{name} is no text"
         if not name.startswith(f"{model.name}."):

@@ -64,5 +64,5 @@ def test_no_split_learns_from_or_calibrates_on_an_unsettled_cutoff(
 
 
 def test_too_few_cutoffs_are_refused_with_the_fix() -> None:
-    with pytest.raises(BadInput, match="lower backtest.origins"):
+    with pytest.raises(BadInput, match="lower backtest"):
         list(RollingOrigin(Grid("integer"), 1, origins=4).split([1, 2]))

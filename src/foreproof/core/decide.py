@@ -42,7 +42,7 @@ class Decisions:
             raise LawError("decisions", found=f"columns {self.rows.columns}", wanted=f"{wanted}")
         finite = pl.all_horizontal(pl.col(name).is_finite().fill_null(False) for name in self.actions)
         self._refuse("holds no finite number", self.rows.filter(~finite))
-        self._refuse("comes twice", self.rows.filter(pl.struct(self.index).is_duplicated()))
+        self._refuse("comes twice", self.rows.filter(self.rows.select(self.index).is_duplicated()))
         self._refuse("gives no reason", self.rows.filter(pl.col(BECAUSE).fill_null("").str.strip_chars() == ""))
 
     @property
@@ -166,7 +166,7 @@ def look_up(keys: pl.DataFrame, facts: pl.DataFrame, *, columns: Sequence[str], 
     for name in columns:
         if not facts.schema[name].is_numeric():
             raise BadInput(f"{subject}.{name}", found=f"type {facts.schema[name]}", wanted="numbers")
-    repeated = facts.filter(pl.struct(on).is_duplicated()) if on else facts.slice(1)
+    repeated = facts.filter(facts.select(on).is_duplicated()) if on else facts.slice(1)
     if repeated.height:
         found = f"{_name(repeated, on)} comes more than once"
         raise BadInput(subject, found=found, wanted=f"one row per {', '.join(on) or 'decision'}", fix="keep one")

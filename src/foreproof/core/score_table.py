@@ -188,7 +188,7 @@ def _numbers(subject: str, frame: pl.DataFrame, values: Sequence[str], key: Sequ
     for name in values:
         if not (frame.schema[name].is_numeric() or frame.schema[name] == pl.Null):
             raise BadInput(subject, found=f"column {name} is {frame.schema[name]}", wanted="numbers")
-    _refuse(subject, frame.filter(pl.struct(key).is_duplicated()), key, "a repeated key")
+    _refuse(subject, frame.filter(frame.select(key).is_duplicated()), key, "a repeated key")
     return frame.with_columns(pl.col(values).cast(pl.Float64).fill_null(math.nan))
 
 

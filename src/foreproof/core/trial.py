@@ -35,7 +35,8 @@ class Built:
     """What one build made, each frame sorted by its index.
 
     entities: entity columns, `cutoff`. rows: entity columns, `cutoff`, `step`, features. labels: entity columns, `cutoff`,
-    `step`, `target` (the moment predicted), `y` (truth, for the judge). forecast: makes the predictions, and is called only by a check that needs them.
+    `step`, `target` (the moment predicted), `y` (truth, for the judge). forecast: makes the predictions, and is called only
+    by a check that needs them.
     """
 
     entities: pl.DataFrame

@@ -1,4 +1,4 @@
-"""The forecast beats the baseline: Diebold–Mariano on the mean scaled loss per target day."""
+"""The forecast beats the baseline: Diebold-Mariano on the mean scaled loss per target day."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from foreproof.gauntlet import leaks
 class Coverage:
     """The exact interval of the observed coverage must hold `nominal`.
 
-    Clopper–Pearson at the effective sample size of Korn & Graubard (1998), clustered by series and by target day: a
+    Clopper-Pearson at the effective sample size of Korn & Graubard (1998), clustered by series and by target day: a
     binomial over all points would call every common shock a fault.
     """
 
@@ -41,7 +41,8 @@ class Coverage:
             return Verdict(self.name, "not proven", None, self.nominal, str(error))
         words = (
             f"{self.nominal:.0%} intervals covered {found.estimate:.1%} of {found.n} outcomes "
-            f"(exact {1 - self.alpha:.0%} interval {found.low:.1%} to {found.high:.1%}, worth {found.n_effective:.0f} independent ones)"
+            f"(exact {1 - self.alpha:.0%} interval {found.low:.1%} to {found.high:.1%}, "
+            f"worth {found.n_effective:.0f} independent ones)"
         )
         outcome: Outcome = "passed" if found.low <= self.nominal <= found.high else "failed"
         evidence = {"low": found.low, "high": found.high, "effective": found.n_effective, "n": found.n}

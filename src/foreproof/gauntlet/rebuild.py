@@ -16,7 +16,12 @@ from foreproof.core.trial import Built, Leak, Trial, Verdict
 from foreproof.gauntlet import leaks
 
 PARTS = ("population", "features", "predictions", "baseline")
-KEYS: Mapping[str, tuple[str, ...]] = {"population": (), "features": (STEP,), "predictions": (STEP, LEVEL), "baseline": (STEP, LEVEL)}
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "population": (),
+    "features": (STEP,),
+    "predictions": (STEP, LEVEL),
+    "baseline": (STEP, LEVEL),
+}
 
 
 @dataclass(frozen=True, slots=True)
