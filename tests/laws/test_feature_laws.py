@@ -27,8 +27,11 @@ FLOATS = ("std", "ratio", "depth", "price")
 def specs(draw: st.DrawFn, world: World) -> Series:
     by = draw(st.sampled_from([("store", "sku"), ("sku",), ("sku", "store"), ()]))
     value = draw(st.sampled_from(["units", "units", "price", "promo"]))
+    planned = draw(st.integers(0, 4)) == 0
     aggregate: Aggregate = draw(st.sampled_from(["sum", "sum", "mean", "last"]))
     gap: Gap = draw(st.sampled_from(["zero", "zero", "missing", "carry"]))
+    if planned:  # a series of facts that are known before they take place
+        return Series("plans", by if by == ("sku",) else (), "display", world.grid, aggregate, gap)
     keep, drop = draw(st.sampled_from([((), ()), (KEEP, ()), ((), DROP)]))
     return Series("sales", by, value, world.grid, aggregate, gap, keep, drop)
 

@@ -126,6 +126,8 @@ def test_pooled_weights_solve_the_objective_with_the_penalty_of_their_cells() ->
     assert found.members == MEMBERS
     assert found.share == 0.0
     assert found.blocks[0][1] == pytest.approx(best, abs=0.02)
+    exact = solve_simplex(np.array(rows), np.full(3, 1 / 3), penalty)
+    assert found.blocks[0][1] == pytest.approx(exact, abs=1e-9)
     assert found.blocks[0][1][0] > found.blocks[0][1][1] > found.blocks[0][1][2]
 
 

@@ -147,15 +147,17 @@ def test_intervals_are_asymmetric_where_residuals_are() -> None:
 # --- the median ------------------------------------------------------------------------------------------------------
 
 
-def test_a_bias_of_few_origins_moves_the_outer_levels_and_not_the_median() -> None:
-    found = found_of(lambda rng, *_: rng.normal() + 0.7, series=50)
+@pytest.mark.parametrize("bias", [0.7, -0.7])
+def test_a_bias_of_few_origins_moves_the_outer_levels_and_not_the_median(bias: float) -> None:
+    found = found_of(lambda rng, *_: rng.normal() + bias, series=50)
     raw = np.array(fitted(found, calibration=TEXTBOOK).offsets)
     held = np.array(fitted(found, calibration=Calibration(enough=1, own=math.inf, shocks=False)).offsets)
     centre = raw[:, [2]]
     assert held[:, 2].tolist() == [0.0] * 4
     assert held[:, 3:] == pytest.approx(np.maximum(raw, raw - centre)[:, 3:])
     assert held[:, :2] == pytest.approx(np.minimum(raw, raw - centre)[:, :2])
-    assert (held[:, 0] < raw[:, 0]).all()
+    assert (held[:, 0] < raw[:, 0]).all() == (bias > 0)
+    assert (held[:, 4] > raw[:, 4]).all() == (bias < 0)
 
 
 # --- borrowing and growth --------------------------------------------------------------------------------------------

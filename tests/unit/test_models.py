@@ -502,6 +502,7 @@ def test_no_more_rows_than_the_limit_are_learned_from_and_the_seed_draws_them() 
     assert first == again
     assert first != other
     rows = features(series, CUTOFFS, label=True)
+    assert boosted(GlobalBoost(trees=20), series, seed=2)[0].texts != boosted(GlobalBoost(trees=20), series)[0].texts
     drawn = rows[np.sort(np.random.default_rng(1).choice(rows.height, size=300, replace=False))]
     assert boosted(GlobalBoost(trees=20), series, rows=drawn)[0].texts == first
 

@@ -46,10 +46,34 @@ def test_the_gap_rule_says_what_a_step_without_facts_is_worth(gap, middle) -> No
     assert ys(database, 4, spec) == [("a", 2, 1.5), ("a", 3, middle), ("a", 4, 3.0)]
 
 
-@pytest.mark.parametrize(("aggregate", "y"), [("sum", 6.0), ("mean", 2.0), ("last", 3.5)])
+@pytest.mark.parametrize(("aggregate", "y"), [("sum", 6.0), ("mean", 2.0), ("last", 1.0)])
 def test_the_facts_of_a_period_become_one_value(aggregate, y) -> None:
-    database = sales(*(sale(1, known, units, id=known) for known, units in ((1, 15), (2, 10), (3, 35))))
+    database = sales(*(sale(1, known, units, id=known) for known, units in ((1, 35), (2, 15), (3, 10))))
     assert ys(database, 3, Series("sales", ("sku",), "units", INTEGER, aggregate))[0] == ("a", 1, y)
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier"),
+    [
+        (row(2, 5, 1, units=10), row(1, 6, 2, units=90)),
+        (row(1, 6, 1, units=10), row(1, 5, 2, units=90)),
+        (row(1, 5, 2, units=10), row(1, 5, 1, units=90)),
+    ],
+    ids=["happened", "known", "batch"],
+)
+def test_the_last_fact_is_that_of_the_later_stamp_then_known_then_batch(later, earlier) -> None:
+    grid = GRIDS["pairs"]  # steps 1 and 2 are one period
+    names = {"store": "n", "sku": "a", "price": 1.0, "promo": False}
+    database = database_of(grid, sales=[{**later, **names, "id": 1}, {**earlier, **names, "id": 2}])
+    assert target(database, Series("sales", (), "units", grid, "last"), 6).rows()[0] == (1, 1.0)
+
+
+def test_a_series_of_an_ahead_table_does_not_begin_before_its_first_fact_took_place() -> None:
+    plans = [row(at, 1, id=at, sku="a", display=at, depth=None) for at in (4, 6)]
+    database, spec = database_of(INTEGER, plans=plans), Series("plans", ("sku",), "display", INTEGER)
+    assert [target(database, spec, cutoff)["y"].to_list() for cutoff in (3, 4, 5)] == [[], [4.0], [4.0, 0.0]]
+    assert compile_rows(database, spec, [Lag(0)], [3, 5], 1).rows() == [("a", 5, 1, 0.0)]
+    assert labels(database, spec, [3, 5], 1, at=6).rows() == [("a", 5, 1, 6.0)]
 
 
 def test_a_correction_counts_from_the_step_it_is_known_and_a_tombstone_ends_the_fact() -> None:
