@@ -191,14 +191,14 @@ NOTE_SEED = "810a1402d5146c8d84f2443330f54080ebf98ee17d9c74f6252fc5d5c7283173"
 NOTE_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 NOTE_BODY = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 NOTE_LINE = (
-    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    "\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 )
 SUMDB_KEY = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 SUMDB_HEADS = [
     "go.sum database tree\n31700353\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n\n"
-    "— sum.golang.org Az3grnmrIUEDFqHzAElIQCPNoRFRAAdFo47fooyWKMHb89k11GJh5zHIfNCOBmwn/C3YI8oW9/C8DJ87F61QqspBYwM=\n",
+    "\u2014 sum.golang.org Az3grnmrIUEDFqHzAElIQCPNoRFRAAdFo47fooyWKMHb89k11GJh5zHIfNCOBmwn/C3YI8oW9/C8DJ87F61QqspBYwM=\n",
     "go.sum database tree\n65209736\n5+uGFjx6xBZG8ip1+wi77v+grwbhhukIrxEUS8PXvRo=\n\n"
-    "— sum.golang.org Az3grnbssgK7ubgFX36gVETtNv0U23qxyAhAMai2QUfeGa3nB/akvkMdlUErfcZz7l/R3cVtYspg3dxXABkGZZKdsQ8=\n",
+    "\u2014 sum.golang.org Az3grnbssgK7ubgFX36gVETtNv0U23qxyAhAMai2QUfeGa3nB/akvkMdlUErfcZz7l/R3cVtYspg3dxXABkGZZKdsQ8=\n",
 ]
 
 HASHES = [leaf_hash(leaf) for leaf in CT_LEAVES]
@@ -363,7 +363,7 @@ def test_a_checkpoint_has_the_text_form_of_signed_notes() -> None:
     body, _, line = text.partition("\n\n")
     assert body == f"example.org/log\n8\n{base64.b64encode(bytes.fromhex(CT_ROOTS[8])).decode()}"
     dash, name, encoded = line.split(" ")
-    assert (dash, name, encoded[-1]) == ("—", "example.org/log", "\n")
+    assert (dash, name, encoded[-1]) == ("\u2014", "example.org/log", "\n")
     assert base64.b64decode(encoded) == KEY.public.id + KEY.sign(f"{body}\n".encode())
 
 
@@ -400,12 +400,12 @@ GOOD = Checkpoint(KEY.name, 8, root_hash(HASHES)).sign(KEY)
         GOOD.replace("\n8\n", "\n-8\n"),
         GOOD.replace("\n8\n", "\n8\nmore\n"),
         GOOD.replace(KEY.name, "", 1),
-        GOOD.replace("—", "-"),
+        GOOD.replace("\u2014", "-"),
         GOOD.replace("\n", "\r\n"),
         GOOD.replace("=\n\n", "\n\n"),
         GOOD + "\n",
-        "o\n1\nAAAA\n\n— o AAAAAAAA\n",
-        f"o\n1\n{base64.b64encode(bytes(32)).decode()}\n\n— o AAAA\n",
+        "o\n1\nAAAA\n\n\u2014 o AAAAAAAA\n",
+        f"o\n1\n{base64.b64encode(bytes(32)).decode()}\n\n\u2014 o AAAA\n",
     ],
 )
 def test_a_garbled_checkpoint_is_refused_by_both_readers(text: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from foreproof.core.contract import parse_contract
 from foreproof.core.grid import parse_grid
-from foreproof.core.preflight import Finding, preflight, refusal, write_preflight
+from foreproof.core.preflight import Finding, Subject, preflight, refusal, write_preflight
 from foreproof.core.section import Section
 from foreproof.core.table import parse
 from foreproof.core.view import Table
@@ -43,7 +43,7 @@ def look(given: Rows, *, existing: Table | None = None, every: str = "1d", **cha
     contract = parse_contract("sales", Section(settings, path="tables.sales"))
     table = parse(contract, raw, now=NOW)
     grid = parse_grid(every)
-    return preflight(contract, table, raw=raw, now=NOW, grid=grid, entity=("item",), target="units", existing=existing)
+    return preflight(Subject(table, raw, NOW, grid, ("item",), "units", existing))
 
 
 def said(found: list[Finding], check: str) -> str:
@@ -136,7 +136,7 @@ def test_stamps_of_another_zone_are_measured() -> None:
         "columns": COLUMNS,
     }
     contract = parse_contract("sales", Section(settings, path="t"))
-    found = preflight(contract, parse(contract, raw, now=NOW), raw=raw, now=NOW)
+    found = preflight(Subject(parse(contract, raw, now=NOW), raw, NOW))
     (finding,) = [one for one in found if one.check == "time zone"]
     assert math.isclose(finding.figures["share"], 5.2 / 24, abs_tol=0.02)
 
@@ -152,7 +152,7 @@ def test_plans_known_ahead_and_constant_or_copied_columns_are_told() -> None:
         "columns": {**COLUMNS, "double": {"type": "decimal", "decimals": 1}, "mark": "text"},
     }
     contract = parse_contract("plans", Section(settings, path="t"))
-    found = preflight(contract, parse(contract, raw, now=NOW), raw=raw, now=NOW)
+    found = preflight(Subject(parse(contract, raw, now=NOW), raw, NOW))
     assert "504 of 504 rows are known before they happen" in said(found, "clocks")
     assert "double is 2 times units in every row" in said(found, "copied column")
     assert "mark is 'x' in every row" in said(found, "constant")
@@ -170,7 +170,7 @@ def test_an_integer_clock_is_looked_at_too() -> None:
     }
     contract = parse_contract("steps", Section(settings, path="t"))
     table = parse(contract, raw, now=None)
-    found = preflight(contract, table, raw=raw, now=None, grid=parse_grid("integer"), entity=("item",), target="units")
+    found = preflight(Subject(table, raw, None, parse_grid("integer"), ("item",), "units"))
     assert "1 of 50 periods have no row in any series: 20" in said(found, "gaps")
 
 
@@ -195,15 +195,7 @@ def test_the_demos_traps_are_found(tmp_path: Any) -> None:
     )
     plan = parse_forecast(parse_plan(template))
     contract, series = plan.contracts[0], plan.task.series
-    found = preflight(
-        contract,
-        parse(contract, raw, now=NOW),
-        raw=raw,
-        now=NOW,
-        grid=series.grid,
-        entity=series.by,
-        target=series.value,
-    )
+    found = preflight(Subject(parse(contract, raw, now=NOW), raw, NOW, series.grid, series.by, series.value))
     assert "2 such groups together hold 98.8% of all quantity" in said(found, "units")
     assert "COUPON/MISC ITEMS" in said(found, "units")
     assert "FUEL" in said(found, "units")

@@ -12,7 +12,7 @@ from foreproof.app.project import Project
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.decide import Decisions
 from foreproof.core.ports import Progress
-from foreproof.core.preflight import Finding, preflight, refusal
+from foreproof.core.preflight import Finding, Subject, preflight, refusal
 from foreproof.core.table import columns_of, parse
 from foreproof.core.trial import Built, Verdict
 from foreproof.core.view import Database, Table
@@ -74,15 +74,10 @@ def check(work: Work) -> Work:
         else:
             tables[contract.name] = table
             stored = project.lake.version(contract.name) is not None
+            existing = project.lake.table(contract) if stored else None
+            look = Subject(table, raw, None if contract.integer else now, existing=existing)
             findings += preflight(
-                contract,
-                table,
-                raw=raw,
-                now=None if contract.integer else now,
-                grid=series.grid if mine else None,
-                entity=series.by if mine else (),
-                target=series.value if mine else None,
-                existing=project.lake.table(contract) if stored else None,
+                replace(look, grid=series.grid, entity=series.by, value=series.value) if mine else look
             )
         work.progress.advance(1)
     return replace(work, tables=tables, findings=tuple(findings), problems=tuple(problems))

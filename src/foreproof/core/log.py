@@ -8,7 +8,7 @@ origin
 size
 base64(root)
 
-— name base64(key id || Ed25519 signature)
+- name base64(key id || Ed25519 signature)
 ```
 
 The log names its own keys: the first leaf holds the first one, a `rotation` leaf the next one, signed by the one before.
@@ -180,7 +180,7 @@ class Checkpoint:
 def sign_note(body: str, key: PrivateKey) -> str:
     """The body, which ends in a line break, a blank line and one signature line."""
     signature = base64.b64encode(key.public.id + key.sign(body.encode())).decode()
-    return f"{body}\n— {key.name} {signature}\n"
+    return f"{body}\n\u2014 {key.name} {signature}\n"
 
 
 def parse_checkpoint(text: str, public_keys: Iterable[PublicKey]) -> Checkpoint:
@@ -217,8 +217,8 @@ def split_checkpoint(text: str) -> tuple[Checkpoint, str, list[tuple[str, bytes,
     for line in lines.split("\n")[:-1]:
         parts = line.split(" ")
         signature = _decoded(parts[2]) if len(parts) == 3 else None
-        if signature is None or parts[0] != "—" or len(signature) < 5:
-            raise _garbled(line, "a line `— name base64`")
+        if signature is None or parts[0] != "\u2014" or len(signature) < 5:
+            raise _garbled(line, "a line `\u2014 name base64`")
         signatures.append((parts[1], signature[:4], signature[4:]))
     if not signatures or not lines.endswith("\n"):
         raise _garbled(text, "at least one whole signature line")

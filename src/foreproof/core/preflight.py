@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import polars as pl
@@ -43,54 +44,51 @@ class Finding:
         return {**{name: getattr(self, name) for name in names}, "figures": dict(self.figures)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
-    """What is looked at: a parsed table, the batch as it was read, and, for the target's table, its series.
+    """What is looked at: a parsed table, the batch as it was read, and, for the target's table, how series are made of it.
 
-    rows: without tombstones. existing: the table as the lake holds it, None before its first load.
+    now: None on an integer clock. existing: the table as the lake holds it, None before its first load.
     """
 
-    contract: Contract
-    rows: pl.DataFrame
+    table: Table
     raw: pl.DataFrame
     now: Moment | None
-    grid: Grid | None
-    entity: tuple[str, ...]
-    target: Column | None
-    existing: Table | None
+    grid: Grid | None = None
+    entity: tuple[str, ...] = ()
+    value: str = ""
+    existing: Table | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """What the table promises."""
+        return self.table.contract
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """The rows that are no tombstones."""
+        return self.table.rows.filter(~pl.col(DELETED))
+
+    @property
+    def target(self) -> Column | None:
+        """The column that is forecast, in the table that holds it."""
+        return self.contract.column(self.value) if self.value else None
+
+    @property
+    def numbers(self) -> list[Column]:
+        """The number columns."""
+        return [column for column in self.contract.columns if column.type in ("decimal", "real", "integer")]
 
     def says(self, check: str, severity: Severity, found: str, **more: Any) -> Finding:
         """A finding about this table."""
         return Finding(self.contract.name, check, severity, found, **more)
 
-    @property
-    def values(self) -> list[Column]:
-        """The number columns."""
-        return [column for column in self.contract.columns if column.type in ("decimal", "real", "integer")]
 
-
-def preflight(
-    contract: Contract,
-    table: Table,
-    *,
-    raw: pl.DataFrame,
-    now: Moment | None,
-    grid: Grid | None = None,
-    entity: Sequence[str] = (),
-    target: str | None = None,
-    existing: Table | None = None,
-) -> list[Finding]:
-    """Everything that looks wrong in one batch of a table, gravest first.
-
-    raw: the batch as read. grid, entity, target: how series are made of this table, where they are. now: None on an
-    integer clock.
-    """
+def preflight(subject: Subject) -> list[Finding]:
+    """Everything that looks wrong in one batch of a table, gravest first."""
     from foreproof.core.preflight_series import SERIES_CHECKS
 
-    rows = table.rows.filter(~pl.col(DELETED))
-    column = contract.column(target) if target else None
-    subject = Subject(contract, rows, raw, now, grid, tuple(entity), column, existing)
-    if rows.is_empty():
+    if subject.rows.is_empty():
         return [subject.says("rows", "warning", "no rows but tombstones")]
     found = [finding for check in (*TABLE_CHECKS, *SERIES_CHECKS) for finding in check(subject)]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
@@ -229,7 +227,7 @@ def constant_columns(subject: Subject) -> list[Finding]:
 def copied_columns(subject: Subject) -> list[Finding]:
     """Number columns that are another one times a constant: the same fact under two names."""
     found = []
-    numbers = [column for column in subject.values if subject.rows[column.name].n_unique() > 2]
+    numbers = [column for column in subject.numbers if subject.rows[column.name].n_unique() > 2]
     for place, one in enumerate(numbers):
         for other in numbers[place + 1 :]:
             a = subject.rows[one.name].cast(pl.Float64) / one.scale

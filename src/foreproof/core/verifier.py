@@ -479,5 +479,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if count else 0
 
 
+__all__ = [
+    "Fault",
+    "Finding",
+    "Head",
+    "Key",
+    "Report",
+    "audit",
+    "check_run",
+    "ed25519_verify",
+    "file_digest",
+    "key_history",
+    "leaf_hash",
+    "main",
+    "read_checkpoint",
+    "read_leaf",
+    "read_log",
+    "roots",
+]
+
 if __name__ == "__main__":
     sys.exit(main())
