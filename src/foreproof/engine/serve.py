@@ -105,8 +105,9 @@ def _shares(weights: Weights, horizon: int) -> dict[str, float]:
     """Each member's mean weight over series and steps."""
     if not weights.own or not weights.entity:
         return dict(zip(weights.members, weights.blocks[-1][1], strict=True))
-    table = weights.frame(range(1, horizon + 1)).group_by(MODEL).agg(pl.col("weight").mean()).sort(MODEL)
-    return dict(table.iter_rows())
+    # maintain_order: without it polars adds floats per thread, in an order that differs from run to run (law 8).
+    table = weights.frame(range(1, horizon + 1)).group_by(MODEL, maintain_order=True).agg(pl.col("weight").mean())
+    return dict(table.sort(MODEL).iter_rows())
 
 
 def _predictions(members: Mapping[str, pl.DataFrame], entity: Sequence[str], at: pl.Expr) -> dict[str, Prediction]:

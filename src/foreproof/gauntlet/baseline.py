@@ -56,7 +56,8 @@ def daily_losses(
         .filter(pl.col("scale") > 0)
         .with_columns(((pl.col(name) - pl.col("y")).abs() / pl.col("scale")).alias(name) for name in ("ours", "theirs"))
     )
-    return pairs.group_by("target").agg(pl.col("ours", "theirs").mean()).sort("target")
+    # Sorted, and in order: float sums per thread would differ from run to run.
+    return pairs.sort(index).group_by("target", maintain_order=True).agg(pl.col("ours", "theirs").mean()).sort("target")
 
 
 def _points(predictions: pl.DataFrame, index: list[str], name: str) -> pl.DataFrame:

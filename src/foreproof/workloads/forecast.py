@@ -88,7 +88,7 @@ class Panel:
             return seen.head(1).select(clock)
         if self.task.top is not None:
             sums = (
-                seen.group_by(entity)
+                seen.group_by(entity, maintain_order=True)
                 .agg(pl.col("y").sum())
                 .sort(["y", *entity], descending=[True, *(False for _ in entity)])
             )
