@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+from itertools import permutations
 
 import numpy as np
 import polars as pl
@@ -234,6 +236,22 @@ def test_sums_of_scaled_integers_stay_exact_where_floats_would_not() -> None:
         (cells := versioned_series(later, SPEC).cells), cells.value, cutoffs=np.array([3]), lag=0, window=3, size=1
     )
     assert window.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("aggregate", ["sum", "mean"])
+def test_floats_of_a_period_add_up_to_the_same_bits_in_any_order_of_rows(aggregate) -> None:
+    prices = (0.1, 0.2, 0.3, 1e16, -1e16)
+    spec = Series("sales", (), "price", INTEGER, aggregate)
+    rows = [sale(1, 1, 0, id=number, price=price) for number, price in enumerate(prices)]
+    bits = {target(sales(*some), spec, 1)["y"].to_numpy().tobytes() for some in permutations(rows)}
+    corrected = [row | {"_known": 9, "_batch": 2, "price": 5.0} for row in rows[:3]]
+    assert len(bits | {target(sales(*rows, *corrected), spec, 1)["y"].to_numpy().tobytes()}) == 1
+
+
+def test_minus_zero_is_zero() -> None:
+    spec = Series("sales", (), "price", INTEGER)
+    y = target(sales(sale(1, 1, 0, price=-0.0)), spec, 1)["y"][0]
+    assert (y, math.copysign(1, y)) == (0.0, 1.0)
 
 
 def test_no_facts_are_empty_frames_of_the_right_types() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -44,7 +45,8 @@ def new_forecast(folder: Path, data: Path) -> None:
     target = folder / PLAN_FILE
     if target.exists():
         raise BadInput(str(target), found="a plan already", wanted="a new folder", fix="choose another DIR")
-    text = guess_plan(data.resolve(), now=datetime.now(UTC))
+    url = os.path.relpath(data.resolve(), folder.resolve()).replace(os.sep, "/")
+    text = guess_plan(data.resolve(), url=url, now=datetime.now(UTC))
     folder.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     readme = resources.files("foreproof.app").joinpath("templates/project_readme.md").read_text(encoding="utf-8")
@@ -178,7 +180,7 @@ def log_prove_consistency(folder: Path, size: int) -> None:
 def log_rotate_key(folder: Path) -> None:
     """Rotate, sign a checkpoint under the new key, and say so."""
     ledger = open_project(folder).ledger
-    out.print(f"new key in force: {ledger.rotate()}", markup=False)
+    out.print(f"new key in force: {ledger.rotate().text}", markup=False)
     ledger.checkpoint()
 
 

@@ -20,11 +20,12 @@ class Line:
     purpose: str
     fine: bool
     fix: str
+    extra: str = ""
 
 
 def diagnose(extras: tuple[str, ...] = ("", "forecast", "demo")) -> list[Line]:
     """One line for each library that the base or one of the extras names."""
-    found = []
+    found: dict[str, Line] = {}
     for requirement in metadata.requires("foreproof") or []:
         wanted, _, marker = requirement.partition(";")
         match = _EXTRA.search(marker)
@@ -32,8 +33,10 @@ def diagnose(extras: tuple[str, ...] = ("", "forecast", "demo")) -> list[Line]:
         named = _NAME.match(wanted.strip())
         if extra not in extras or named is None or named[1] == "foreproof":
             continue
-        found.append(_line(named[1], named[3].strip(), extra))
-    return found
+        # An extra that builds on another repeats its libraries: the first that names one tells what it is for.
+        if named[1] not in found or extras.index(extra) < extras.index(found[named[1]].extra):
+            found[named[1]] = _line(named[1], named[3].strip(), extra)
+    return list(found.values())
 
 
 def _line(name: str, wanted: str, extra: str) -> Line:
@@ -42,8 +45,8 @@ def _line(name: str, wanted: str, extra: str) -> Line:
     try:
         installed = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Line(name, "missing", wanted, purpose, False, fix)
-    return Line(name, installed, wanted, purpose, _satisfies(installed, wanted), fix)
+        return Line(name, "missing", wanted, purpose, False, fix, extra)
+    return Line(name, installed, wanted, purpose, _satisfies(installed, wanted), fix, extra)
 
 
 def _satisfies(installed: str, wanted: str) -> bool:

@@ -39,8 +39,10 @@ class _Stamp:
         return self.every == "integer"
 
 
-def guess_plan(path: Path, *, now: datetime) -> str:
+def guess_plan(path: Path, *, now: datetime, url: str = "") -> str:
     """The text of a commented foreproof.yaml for a CSV or Parquet file with a date (or step) and a number.
+
+    url: how the plan names the file, else its path.
 
     Raises SourceError for a file that cannot be read, BadInput where no column is a date or no column is a number.
     """
@@ -71,7 +73,7 @@ def guess_plan(path: Path, *, now: datetime) -> str:
         "seed: 1",
         "",
         "sources:",
-        f"  {table}: {_flow(_source_settings(source, path))}    # GUESS: how the file is written",
+        f"  {table}: {_flow(_source_settings(source, url or str(path)))}    # GUESS: how the file is written",
         "",
         "tables:",
         f"  {table}:",
@@ -241,8 +243,8 @@ def _happened(stamp: _Stamp) -> dict[str, Any]:
     return settings
 
 
-def _source_settings(source: Source, path: Path) -> dict[str, Any]:
-    settings: dict[str, Any] = {"url": str(path)}
+def _source_settings(source: Source, url: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {"url": url}
     if source.format == "csv":
         settings |= {"delimiter": source.delimiter, "decimal": source.decimal, "encoding": source.encoding}
     return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +13,7 @@ from foreproof.adapters.steps import Steps
 from foreproof.app import artefacts
 from foreproof.app.project import Project
 from foreproof.app.stages import PIPELINE, STAGES, Work
+from foreproof.core.log import ConsistencyProof, InclusionProof
 from foreproof.core.plan import parse_plan
 from foreproof.core.ports import Progress
 from foreproof.errors import BadInput, IntegrityError
@@ -64,11 +65,9 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
     return {name: (then.get(name, "absent"), now.get(name, "absent")) for name in sorted({*then, *now})}
 
 
-def proof_text(proof: Any) -> str:
-    """A proof as JSON, bytes in hex."""
-    return json.dumps(
-        asdict(proof), indent=2, default=lambda value: value.hex() if isinstance(value, bytes) else str(value)
-    )
+def proof_text(proof: InclusionProof | ConsistencyProof) -> str:
+    """A proof as JSON."""
+    return json.dumps(proof.as_dict(), indent=2)
 
 
 def _text(path: Path) -> str:

@@ -31,7 +31,7 @@ from foreproof.core.log import split_checkpoint
 from foreproof.core.ports import Clock, Progress
 from foreproof.core.preflight import write_preflight
 from foreproof.core.run import Artefact, Environment, Run, Status, run_id, verdict_status
-from foreproof.errors import BadInput, ForeproofError
+from foreproof.errors import BadInput, ForeproofError, LawError
 
 PROOF_FILES = frozenset({"leaves.jsonl", "checkpoint.txt"})
 """Written after the run's leaf: they prove themselves, so the leaf does not name them."""
@@ -60,6 +60,7 @@ class _Diary:
     clock: Clock
     tag: str
     parent: str
+    until: str
     stage: str = ""
     lines: list[dict[str, Any]] = field(default_factory=list)
 
@@ -74,7 +75,7 @@ def execute(
     project: Project, *, progress: Progress, until: str = STAGES[-1], tag: str = "", parent: str = ""
 ) -> Outcome:
     """Run the stages up to and with `until`, and record what came of it. A user's error is recorded, then returned."""
-    diary = _Diary(project.settings.now, tag, parent)
+    diary = _Diary(project.settings.now, tag, parent, until)
     diary.note("start", plan=project.plan.digest)
     work = Work(project, progress)
     for stage in STAGES[: STAGES.index(until) + 1]:
@@ -126,8 +127,10 @@ def _record(work: Work, diary: _Diary, error: ForeproofError | None) -> Outcome:
 
 def _run(work: Work, diary: _Diary, error: ForeproofError | None) -> Run:
     plan = work.project.plan
+    named = run_id(plan.digest, work.data, plan.seed)
     return Run(
-        id=run_id(plan.digest, work.data, plan.seed),
+        # A stage on its own must not take the place of a whole run.
+        id=named if diary.until == STAGES[-1] else f"{named}-{diary.until}",
         name=plan.name,
         workload=plan.workload,
         plan=plan.digest,
@@ -200,7 +203,7 @@ def _installed(name: str) -> bool:
 
 def _status(work: Work, error: ForeproofError | None) -> Status:
     if error is not None:
-        return "refused" if isinstance(error, BadInput) else "broken"
+        return "refused" if isinstance(error, BadInput | LawError) else "broken"
     return verdict_status(work.verdicts)
 
 

@@ -189,8 +189,11 @@ def _known(table: Section) -> Known:
         known = Known("column", section.text("column"), section.texts("formats", default=()), why=why)
     elif "delay" in section:
         known = Known("delay", offset=_forward(section, "delay"), why=why)
-    else:
+    elif "lead" in section:
         known = Known("lead", offset=_forward(section, "lead"), why=why)
+    else:
+        section.done()
+        raise PlanError(section.path, found="no rule", wanted="one of column, delay, lead")
     section.done()
     return known
 

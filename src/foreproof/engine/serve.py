@@ -9,7 +9,7 @@ import polars as pl
 
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE, Prediction
-from foreproof.models.combine import Weights, combine, learn_weights
+from foreproof.models.combine import Weights, combine, held_out, learn_weights
 from foreproof.models.conformal import apply_intervals, calibrate_total, fit_intervals, residuals, total
 from foreproof.models.scale import series_scale
 from foreproof.workloads.forecast import BASELINE, ForecastPlan
@@ -57,7 +57,8 @@ def serve(
     now = _is(cutoff)
     members = {str(name): frame for (name,), frame in points.sort(MODEL).group_by([MODEL], maintain_order=True)}
     point = _clipped(combine(_predictions(members, entity, now), weights), plan.low)
-    past = _without_itself(members, errors, entity)
+    # Weights learned on the other origins: residuals of the very errors that they fit would be too small.
+    past = held_out(errors, entity=entity)
     served = _calibrated(plan, point, past, known, scales)
     naive = members[BASELINE]
     naive_now = _clipped(_prediction(naive.filter(now), entity), plan.low)
@@ -70,17 +71,6 @@ def serve(
         weights=_shares(weights, plan.task.horizon),
         dumps=dumps,
     )
-
-
-def _without_itself(members: Mapping[str, pl.DataFrame], errors: pl.DataFrame, entity: Sequence[str]) -> Prediction:
-    """The combination at each calibration origin, with weights learned on the others: its residuals are honest ones."""
-    origins = errors[CUTOFF].unique().sort().to_list()
-    parts = []
-    for origin in origins:
-        others = errors.filter(~_is(origin)) if len(origins) > 1 else errors
-        learned = learn_weights(others, entity=entity)
-        parts.append(combine(_predictions(members, entity, _is(origin)), learned).rows)
-    return Prediction("point", tuple(entity), pl.concat(parts))
 
 
 def _calibrated(
@@ -96,9 +86,16 @@ def _totals(
 ) -> pl.DataFrame:
     """Quantiles of the sum over the window that an order covers, from the residuals of such sums."""
     cover = plan.ordering.cover if plan.ordering else plan.task.horizon
-    intervals = calibrate_total(past, known, scales, levels=plan.levels, cover=cover)
+    intervals = calibrate_total(_whole(past, cover), known, scales, levels=plan.levels, cover=cover)
     sums = apply_intervals(total(point, cover), scales, intervals, low=plan.low)
     return sums.canonical().select(*plan.task.entity, CUTOFF, LEVEL, VALUE)
+
+
+def _whole(past: Prediction, cover: int) -> Prediction:
+    """The origins of each series at which every step of the window had settled: others have no sum to learn from."""
+    inside = pl.col(STEP) <= cover
+    complete = inside.sum().over(*past.entity, CUTOFF) == cover
+    return Prediction("point", past.entity, past.rows.filter(complete))
 
 
 def _shares(weights: Weights, horizon: int) -> dict[str, float]:

@@ -122,9 +122,9 @@ class Panel:
 def in_target_unit(feature: Feature) -> bool:
     """Whether a feature's column is in the target's unit, so that a global model divides it by the series' scale."""
     match feature:
-        case Lag() | SeasonalLag() | SeasonalRolling() | Difference():
+        case Lag() | SeasonalLag() | Difference():
             return feature.of is None
-        case Rolling():
+        case Rolling() | SeasonalRolling():
             return feature.of is None and feature.stat != "nonzero"
         case _:
             return False
