@@ -28,6 +28,7 @@ ALLOWED: dict[str, str] = {
 # core is pure: no I/O, no clock, no randomness of its own. What it may import, and nothing else.
 CORE_MAY_IMPORT = {
     "foreproof", "cryptography", "numpy", "polars", "pyarrow", "yaml",
+    "pandera", # contracts are pandera checks on eager frames, imported late
     "__future__", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "datetime", "decimal",
     "difflib", "enum", "fractions", "functools", "hashlib", "hmac", "io", "itertools", "json", "math", "operator", "re",
     "statistics", "string", "struct", "textwrap", "types", "typing", "unicodedata", "zoneinfo",
