@@ -111,17 +111,8 @@ def _plan(horizon: int, season: int) -> Any:
         "aggregate": "last",
         "gap": "missing",
     }
-    return plan_of(
-        {
-            "schema": 1,
-            "name": "benchmark",
-            "workload": "forecast",
-            "tables": {"facts": facts},
-            "series": series,
-            "horizon": horizon,
-            "season": season,
-        }
-    )
+    task = {"tables": {"facts": facts}, "series": series, "horizon": horizon, "season": season}
+    return plan_of({"schema": 1, "name": "benchmark", "workload": "forecast", **task})
 
 
 class Kept:

@@ -110,7 +110,7 @@ def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
     grid = GRIDS[draw(st.sampled_from(grids))]
     unit = 1 if grid.integer else DAY * 7 if grid.unit == "w" else DAY if grid.kind == "calendar" else 6
     clock = clock_of(grid)
-    moments = st.integers(0, 14).flatmap(lambda step: st.integers(0, unit - 1).map(lambda part: step * unit + part))
+    moments = st.integers(0, 7).flatmap(lambda step: st.integers(0, unit - 1).map(lambda part: step * unit + part))
     delays = st.sampled_from([0, 0, 0, 1, unit, 2 * unit, 2 * unit + 1, 5 * unit])
 
     def versions(values: st.SearchStrategy[dict[str, Any]], *, ahead: bool, most: int) -> list[dict[str, Any]]:
@@ -128,10 +128,10 @@ def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
         return draw(st.permutations(out)) if out else out
 
     floats = st.one_of(st.none(), st.floats(-100, 100, allow_nan=False).map(lambda x: round(x, 3)))
-    sku = st.sampled_from(["a", "b", "ä"])
+    sku = st.sampled_from(["a", "a", "a", "b", "ä"])
     sales = st.fixed_dictionaries(
         {
-            "store": st.sampled_from(["n", "s"]),
+            "store": st.sampled_from(["n", "n", "s"]),
             "sku": sku,
             "units": st.integers(-20, 90),
             "price": floats,
@@ -154,7 +154,7 @@ def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
         products=versions(products, ahead=False, most=4),
         weather=versions(weather, ahead=True, most=3),
     )
-    steps = draw(st.lists(st.integers(0, 16), min_size=1, max_size=4, unique=True))
+    steps = draw(st.lists(st.integers(0, 12), min_size=1, max_size=4, unique=True))
     return World(grid, database, tuple(grid.add(clock(0), step) for step in steps))
 
 

@@ -130,7 +130,7 @@ def test_the_rows_of_an_example_are_the_rows_that_were_served_then(database: Dat
 
 
 def test_the_line_of_a_cutoff_holds_settled_origins_only_and_says_when_there_is_none() -> None:
-    line = line_of(plan(delay=2), (30,), 0)
+    line = line_of(plan(delay=2, series={**PLAN["series"], "gap": "carry"}), (30,), 0)
     assert line.splits[30].calibrate == (21, 24)
     assert all(example < t for t, examples in line.examples.items() for example in examples)  # type: ignore[operator]
     with pytest.raises(BadInput, match="no earlier origin"):

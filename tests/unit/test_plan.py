@@ -106,3 +106,22 @@ def test_a_contract_names_its_key_by_the_clock_that_it_reads() -> None:
 def test_a_contract_that_is_silent_or_impossible_is_refused(change: dict[str, object], said: str) -> None:
     with pytest.raises(PlanError, match=said):
         parse_contract("sales", Section({**CONTRACT, **change}, path="tables.sales"))
+
+
+def test_gaps_that_count_as_zero_are_refused_where_facts_are_known_with_a_delay() -> None:
+    from foreproof.workloads.forecast import parse_forecast
+
+    plan = plan_of(
+        {
+            "schema": 1,
+            "name": "late",
+            "workload": "forecast",
+            "tables": {"sales": {**CONTRACT, "known": {"delay": "2d"}}},
+            "series": {"table": "sales", "by": ["sku"], "value": "qty", "every": "1d", "gap": "zero"},
+            "horizon": 7,
+        }
+    )
+    with pytest.raises(PlanError, match="learned from as zeros"):
+        parse_forecast(plan)
+    series = {"table": "sales", "by": ["sku"], "value": "qty", "every": "1d", "gap": "carry"}
+    assert parse_forecast(plan.having(series=series)).task.series.gap == "carry"

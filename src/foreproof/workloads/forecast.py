@@ -213,6 +213,13 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         cutoff=str(root.raw("cutoff", default="latest")),
     )
     root.done()
+    if series.gap == "zero" and (contract.known.kind == "delay" or delay not in (0, "0d")):
+        raise PlanError(
+            "series.gap",
+            found="zero, though facts are known with a delay",
+            wanted="missing or carry",
+            fix="the last periods before a cutoff are not known yet, and would be learned from as zeros",
+        )
     if BASELINE not in [model.name for model in parsed.models]:
         raise PlanError(
             "models", found="no seasonal_naive", wanted="the baseline among the models", fix="add seasonal_naive"
