@@ -115,7 +115,7 @@ def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
 
     def versions(values: st.SearchStrategy[dict[str, Any]], *, ahead: bool, most: int) -> list[dict[str, Any]]:
         out = []
-        for number in range(draw(st.integers(0, most))):
+        for number in range(draw(st.sampled_from([0, most // 2, most, most, most]))):
             before = 0
             for batch in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
                 at, delay = draw(moments), draw(delays)
@@ -154,7 +154,7 @@ def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
         products=versions(products, ahead=False, most=4),
         weather=versions(weather, ahead=True, most=3),
     )
-    steps = draw(st.lists(st.integers(0, 12), min_size=1, max_size=4, unique=True))
+    steps = draw(st.lists(st.integers(1, 11), min_size=2, max_size=4, unique=True))
     return World(grid, database, tuple(grid.add(clock(0), step) for step in steps))
 
 
