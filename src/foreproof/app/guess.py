@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 import yaml
 
-from foreproof.adapters.sources import Source, read
+from foreproof.adapters.sources import Files, read
+from foreproof.adapters.sources.text import Dialect
 from foreproof.core.clock import tick_values
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.errors import BadInput
@@ -102,9 +103,9 @@ def guess_plan(path: Path, *, now: datetime, url: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(path: Path) -> tuple[Source, pl.DataFrame]:
+def _read(path: Path) -> tuple[Files, pl.DataFrame]:
     if path.suffix.lower() in (".parquet", ".pq"):
-        source = Source(str(path), "parquet")
+        source = Files(str(path), "parquet")
         return source, read(source, folder=path.parent)
     if not path.is_file():
         raise BadInput(str(path), found="no such file", wanted="a CSV or Parquet file", fix="check --data")
@@ -114,7 +115,8 @@ def _read(path: Path) -> tuple[Source, pl.DataFrame]:
     delimiter = max(",;\t|", key=lambda mark: min((line.count(mark) for line in head if line), default=0))
     numbers = re.findall(r"(?<![\d.,])\d+([.,])\d{1,4}(?![\d.,])", "\n".join(head[1:]))
     decimal = "," if delimiter != "," and numbers.count(",") > numbers.count(".") else "."
-    source = Source(str(path), "csv", delimiter=delimiter, decimal="," if decimal == "," else ".", encoding=encoding)
+    dialect = Dialect(delimiter, "," if decimal == "," else ".", encoding)
+    source = Files(str(path), "csv", dialect)
     return source, read(source, folder=path.parent)
 
 
@@ -243,10 +245,11 @@ def _happened(stamp: _Stamp) -> dict[str, Any]:
     return settings
 
 
-def _source_settings(source: Source, url: str) -> dict[str, Any]:
+def _source_settings(source: Files, url: str) -> dict[str, Any]:
     settings: dict[str, Any] = {"url": url}
     if source.format == "csv":
-        settings |= {"delimiter": source.delimiter, "decimal": source.decimal, "encoding": source.encoding}
+        how = source.dialect
+        settings |= {"delimiter": how.delimiter, "decimal": how.decimal, "encoding": how.encoding}
     return settings
 
 

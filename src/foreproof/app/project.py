@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 from foreproof.adapters.catalog import Catalog
 from foreproof.adapters.lake import Lake
 from foreproof.adapters.ledger import Ledger
-from foreproof.adapters.sources import Source, parse_source
+from foreproof.adapters.sources import Reading, Source, parse_source
 from foreproof.adapters.steps import Steps
 from foreproof.app.settings import Settings, read_settings
+from foreproof.app.watermark import newest
+from foreproof.core.contract import Contract
 from foreproof.core.plan import Plan, parse_plan
+from foreproof.core.table import columns_of
 from foreproof.errors import BadInput
 from foreproof.workloads.forecast import ForecastPlan, parse_forecast
 
@@ -46,6 +50,17 @@ class Project:
     def lake(self) -> Lake:
         """The facts."""
         return Lake(self.settings.lake, clock=self.settings.now)
+
+    def reading(self, contract: Contract) -> Reading:
+        """What the source of a table may ask of the world."""
+        return Reading(
+            folder=self.folder,
+            wanted=columns_of(contract),
+            now=self.settings.now(),
+            newest=lambda column: newest(self.lake, contract, column),
+            environ=os.environ,
+            cache=self.inside / "cache",
+        )
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from foreproof.adapters.sources import read
 from foreproof.app.project import Project
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.decide import Decisions
 from foreproof.core.ports import Progress
 from foreproof.core.preflight import Finding, Subject, preflight, refusal
-from foreproof.core.table import columns_of, parse
+from foreproof.core.table import parse
 from foreproof.core.trial import Built, Verdict
 from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
@@ -31,7 +30,7 @@ class Work:
 
     project: Project
     progress: Progress
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    tables: Mapping[str, tuple[tuple[str, Table], ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     problems: tuple[ForeproofError, ...] = ()
     loads: tuple[Mapping[str, object], ...] = ()
@@ -57,7 +56,7 @@ def check(work: Work) -> Work:
     """Read every source, hold it against its contract, and look for what would make a forecast wrong."""
     project, now = work.project, work.project.settings.now()
     plan = project.forecast
-    tables: dict[str, Table] = {}
+    tables: dict[str, tuple[tuple[str, Table], ...]] = {}
     findings: list[Finding] = []
     problems: list[ForeproofError] = []
     series = plan.task.series
@@ -65,20 +64,23 @@ def check(work: Work) -> Work:
     work.progress.stage("check", len(sourced))
     for contract in sourced:
         mine = contract.name == series.table
+        reading, clock = project.reading(contract), None if contract.integer else now
+        batches: list[tuple[str, Table]] = []
         try:
-            raw = read(project.sources[contract.name], folder=project.folder, wanted=columns_of(contract))
-            table = parse(contract, raw, now=None if contract.integer else now)
+            for batch in project.sources[contract.name].batches(reading):
+                table = parse(contract, batch.frame, now=clock)
+                batches.append((batch.name, table))
+                stored = project.lake.version(contract.name) is not None
+                existing = project.lake.table(contract) if stored else None
+                look = Subject(table, batch.frame, clock, existing=existing)
+                findings += preflight(
+                    replace(look, grid=series.grid, entity=series.by, value=series.value) if mine else look
+                )
         except BadInput as error:
             problems.append(error)
             findings.append(refusal(error, contract.name))
         else:
-            tables[contract.name] = table
-            stored = project.lake.version(contract.name) is not None
-            existing = project.lake.table(contract) if stored else None
-            look = Subject(table, raw, None if contract.integer else now, existing=existing)
-            findings += preflight(
-                replace(look, grid=series.grid, entity=series.by, value=series.value) if mine else look
-            )
+            tables[contract.name] = tuple(batches)
         work.progress.advance(1)
     return replace(work, tables=tables, findings=tuple(findings), problems=tuple(problems))
 
@@ -92,19 +94,21 @@ def load(work: Work) -> Work:
         raise work.problems[0]
     work.progress.stage("load", len(work.tables))
     loads = []
-    for name, table in work.tables.items():
-        loaded = work.project.lake.load(table, source=work.project.sources[name].describe())
-        loads.append(
-            {
-                "table": name,
-                "batch": loaded.batch,
-                "digest": loaded.digest,
-                "added": loaded.added,
-                "superseding": loaded.superseding,
-                "unchanged": loaded.unchanged,
-                "already_loaded": loaded.already_loaded,
-            }
-        )
+    for name, batches in work.tables.items():
+        for batch, table in batches:
+            loaded = work.project.lake.load(table, source=batch)
+            loads.append(
+                {
+                    "table": name,
+                    "source": batch,
+                    "batch": loaded.batch,
+                    "digest": loaded.digest,
+                    "added": loaded.added,
+                    "superseding": loaded.superseding,
+                    "unchanged": loaded.unchanged,
+                    "already_loaded": loaded.already_loaded,
+                }
+            )
         work.progress.advance(1)
     lake = work.project.lake
     contracts = work.project.forecast.contracts
