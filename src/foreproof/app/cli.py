@@ -57,6 +57,16 @@ _stage("decide", "Predict, then recommend order quantities and replay them in mo
 _stage("run", "All stages, ending with one page.")
 
 
+@app.command("scale")
+def forecast_in_chunks(
+    project: Folder = Path(),
+    chunk: Annotated[int, typer.Option(help="series in a chunk")] = 2000,
+    proof: Annotated[bool, typer.Option(help="put the first chunk through backtest and gauntlet")] = True,
+) -> None:
+    """Forecast very many series from the lake, chunk by chunk; a killed call goes on where it stopped."""
+    raise typer.Exit(commands.forecast_in_chunks(project, chunk=chunk, proof=proof))
+
+
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="SELECT ... FROM table, or table_versions for every version")],

@@ -20,6 +20,7 @@ from foreproof.app.guess import guess_plan
 from foreproof.app.progress import Terminal
 from foreproof.app.project import PLAN_FILE, open_project
 from foreproof.app.runner import Outcome, execute
+from foreproof.app.scale import scale
 from foreproof.app.smoke import problems
 from foreproof.app.stages import STAGES
 from foreproof.core.grid import parse_moment
@@ -83,6 +84,20 @@ def report(outcome: Outcome) -> int:
     if outcome.work.problems:
         return 2
     return 1 if outcome.run.status in ("failed", "not proven") and outcome.work.verdicts else 0
+
+
+def forecast_in_chunks(folder: Path, *, chunk: int, proof: bool) -> int:
+    """Forecast every series chunk by chunk and say where the files are; 1 where the tried part fails its proof."""
+    with Terminal(err) as progress:
+        done = scale(open_project(folder), chunk=chunk, proof=proof, progress=progress)
+    tried = done.manifest["proof"]
+    for verdict in tried["verdicts"]:
+        out.print(f"  {verdict['name']}: {verdict['outcome']}. {verdict['words']}", markup=False)
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in tried["scores"].items() if value is not None)
+    series, many = done.manifest["series"], len(done.manifest["parts"])
+    out.print(f"{series:,} series in {many} parts; {tried['part']} is {done.status}{f': {shown}' if shown else ''}")
+    out.print(f"forecasts: {(done.folder / 'forecasts').resolve()}", markup=False)
+    return 1 if proof and done.status != "proven" else 0
 
 
 def sql(folder: Path, text: str, *, as_of: str) -> None:
@@ -238,6 +253,7 @@ __all__ = [
     "demo_forecast",
     "demo_smoke",
     "doctor",
+    "forecast_in_chunks",
     "log_checkpoint",
     "log_prove_consistency",
     "log_prove_inclusion",

@@ -15,6 +15,8 @@ WORDS = {
     "fit": "fitting models",
     "prove": "checks, each beside a planted fault",
     "promotions": "counting promotions",
+    "spill": "splitting facts into chunks",
+    "chunks": "forecasting chunks",
 }
 
 

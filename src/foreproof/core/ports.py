@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
+import pyarrow as pa
 
 from foreproof.core.contract import Contract
 from foreproof.core.view import Database, Table
@@ -115,6 +116,22 @@ class RunStore(Protocol[R]):
         ...
 
 
+class Parts(Protocol):
+    """Facts split into parts of whole series, and the forecasts of those that are done; may be sent to a process."""
+
+    def read(self, name: str) -> pa.Table:
+        """The facts of one part."""
+        ...
+
+    def done(self, name: str) -> bool:
+        """Whether the forecasts of a part are kept."""
+        ...
+
+    def put(self, name: str, forecasts: pa.Table) -> None:
+        """Keep the forecasts of a part, all or nothing."""
+        ...
+
+
 class Progress(Protocol):
     """Where long work says how far it is."""
 
@@ -127,4 +144,4 @@ class Progress(Protocol):
         ...
 
 
-__all__ = ["Clock", "Facts", "Frames", "Journal", "Loaded", "Progress", "RunStore", "StepStore"]
+__all__ = ["Clock", "Facts", "Frames", "Journal", "Loaded", "Parts", "Progress", "RunStore", "StepStore"]

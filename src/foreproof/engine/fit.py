@@ -80,7 +80,7 @@ def fit_members(
 
 
 def _fit_side_by_side(todo: Mapping[str, Job], *, store: StepStore, workers: int, progress: Progress) -> None:
-    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(fit_member, job): key for key, job in todo.items()}
         try:
             for done in as_completed(running):
@@ -92,7 +92,7 @@ def _fit_side_by_side(todo: Mapping[str, Job], *, store: StepStore, workers: int
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Workers read these at start: two threads on two busy cores cost 8 to 50 times the CPU."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
@@ -106,4 +106,4 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-__all__ = ["Job", "fit_member", "fit_members"]
+__all__ = ["Job", "fit_member", "fit_members", "one_thread_each"]
