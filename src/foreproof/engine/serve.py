@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from foreproof.core.clock import Moment, ticks
+from foreproof.core.paths import Paths
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE, Prediction
 from foreproof.models.combine import Weights, combine, held_out, learn_weights
-from foreproof.models.conformal import apply_intervals, calibrate_total, fit_intervals, residuals, total
+from foreproof.models.conformal import apply_intervals, fit_intervals, residuals, sum_residuals, total
+from foreproof.models.sample import Sampler
 from foreproof.models.scale import series_scale
 from foreproof.workloads.forecast import BASELINE, ForecastPlan
 
@@ -23,7 +25,8 @@ class Served:
 
     rows: the combination's points and quantiles. member_rows: the members' points, with `model`. totals,
     baseline_totals: quantiles of the sum over the decision's window, by the combination and by the seasonal naive, without
-    `step`. weights: the members' mean shares. dumps: what each member learned, by name and content.
+    `step`. weights: the members' mean shares. dumps: what each member learned, by name and content. ours, naive: what is
+    believed by the combination and by the seasonal naive, from which quantiles at other levels and paths are drawn.
     """
 
     rows: pl.DataFrame
@@ -32,6 +35,20 @@ class Served:
     baseline_totals: pl.DataFrame
     weights: Mapping[str, float]
     dumps: Mapping[str, pl.DataFrame]
+    ours: Sampler
+    naive: Sampler
+
+    def quantiles(self, levels: Sequence[float]) -> Prediction:
+        """Quantiles of each step at any levels in (0, 1), without a refit; those of `rows` at the plan's levels."""
+        return self.ours.quantiles(levels)
+
+    def paths(self) -> Paths:
+        """The plan's number of sample paths of each series; drawn at each call, the same ones each time."""
+        return self.ours.paths()
+
+    def baseline_paths(self) -> Paths:
+        """The seasonal naive's paths, calibrated and drawn in the same way."""
+        return self.naive.paths()
 
 
 def serve(
@@ -58,44 +75,41 @@ def serve(
     members = {str(name): frame for (name,), frame in points.sort(MODEL).group_by([MODEL], maintain_order=True)}
     point = _clipped(combine(_predictions(members, entity, now), weights), plan.low)
     # Weights learned on the other origins: residuals of the very errors that they fit would be too small.
-    past = held_out(errors, entity=entity)
-    served = _calibrated(plan, point, past, known, scales)
-    naive = members[BASELINE]
-    naive_now = _clipped(_prediction(naive.filter(now), entity), plan.low)
-    naive_past = _prediction(naive.filter(~now), entity)
+    ours = _sampler(plan, point, residuals(held_out(errors, entity=entity), known, scales), scales.filter(now))
+    baseline = members[BASELINE]
+    naive_past = residuals(_prediction(baseline.filter(~now), entity), known, scales)
+    naive = _sampler(
+        plan, _clipped(_prediction(baseline.filter(now), entity), plan.low), naive_past, scales.filter(now)
+    )
     return Served(
-        rows=pl.concat([point.canonical(), served.canonical()]),
+        rows=pl.concat([point.canonical(), _calibrated(plan, ours).canonical()]),
         member_rows=_long(points.filter(now), entity),
-        totals=_totals(plan, point, past, known, scales),
-        baseline_totals=_totals(plan, naive_now, naive_past, known, scales),
+        totals=_totals(plan, ours),
+        baseline_totals=_totals(plan, naive),
         weights=_shares(weights, plan.task.horizon),
         dumps=dumps,
+        ours=ours,
+        naive=naive,
     )
 
 
-def _calibrated(
-    plan: ForecastPlan, point: Prediction, past: Prediction, known: pl.DataFrame, scales: pl.DataFrame
-) -> Prediction:
-    found = residuals(past, known, scales)
-    intervals = fit_intervals(found, entity=plan.task.entity, levels=plan.levels)
-    return apply_intervals(point, scales, intervals, low=plan.low)
+def _sampler(plan: ForecastPlan, point: Prediction, past: pl.DataFrame, scales: pl.DataFrame) -> Sampler:
+    return Sampler(point, past, scales, plan.levels, low=plan.low, count=plan.paths, seed=plan.plan.seed)
 
 
-def _totals(
-    plan: ForecastPlan, point: Prediction, past: Prediction, known: pl.DataFrame, scales: pl.DataFrame
-) -> pl.DataFrame:
+def _calibrated(plan: ForecastPlan, belief: Sampler) -> Prediction:
+    intervals = fit_intervals(belief.past, entity=plan.task.entity, levels=plan.levels, calibration=belief.calibration)
+    return apply_intervals(belief.point, belief.scales, intervals, low=plan.low)
+
+
+def _totals(plan: ForecastPlan, belief: Sampler) -> pl.DataFrame:
     """Quantiles of the sum over the window that an order covers, from the residuals of such sums."""
     cover = plan.ordering.cover if plan.ordering else plan.task.horizon
-    intervals = calibrate_total(_whole(past, cover), known, scales, levels=plan.levels, cover=cover)
-    sums = apply_intervals(total(point, cover), scales, intervals, low=plan.low)
+    # Only origins of a series at which every step of the window had settled have a sum to learn from.
+    found = sum_residuals(belief.past, plan.task.entity, cover)
+    intervals = fit_intervals(found, entity=plan.task.entity, levels=plan.levels, calibration=belief.calibration)
+    sums = apply_intervals(total(belief.point, cover), belief.scales, intervals, low=plan.low)
     return sums.canonical().select(*plan.task.entity, CUTOFF, LEVEL, VALUE)
-
-
-def _whole(past: Prediction, cover: int) -> Prediction:
-    """The origins of each series at which every step of the window had settled: others have no sum to learn from."""
-    inside = pl.col(STEP) <= cover
-    complete = inside.sum().over(*past.entity, CUTOFF) == cover
-    return Prediction("point", past.entity, past.rows.filter(complete))
 
 
 def _shares(weights: Weights, horizon: int) -> dict[str, float]:

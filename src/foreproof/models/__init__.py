@@ -22,10 +22,12 @@ from foreproof.models.conformal import (
     fit_intervals,
     intervals_of,
     residuals,
+    sum_residuals,
     total,
 )
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
 from foreproof.models.registry import KINDS, parse_models
+from foreproof.models.sample import KNOTS, Sampler, dependence, quantile_function
 from foreproof.models.scale import series_scale
 from foreproof.models.scaling import Columns, learn_columns, scaled
 from foreproof.models.season import Seasonal, learn_seasonal
@@ -33,6 +35,7 @@ from foreproof.models.statistical import AutoETS, FittedLocal, Theta, load_local
 
 __all__ = [
     "KINDS",
+    "KNOTS",
     "AutoETS",
     "Calibration",
     "Columns",
@@ -43,6 +46,7 @@ __all__ = [
     "Intervals",
     "Loss",
     "Naive",
+    "Sampler",
     "Seasonal",
     "SeasonalNaive",
     "Shrinkage",
@@ -52,6 +56,7 @@ __all__ = [
     "calibrate_total",
     "combine",
     "conformal_quantile",
+    "dependence",
     "equal_weights",
     "fit_intervals",
     "held_out",
@@ -62,10 +67,12 @@ __all__ = [
     "load_boost",
     "load_local",
     "parse_models",
+    "quantile_function",
     "residuals",
     "scaled",
     "series_scale",
     "solve_simplex",
+    "sum_residuals",
     "total",
     "weights_of",
 ]

@@ -134,9 +134,9 @@ def fit_intervals(
         raise BadInput("intervals", found="no residuals", wanted="one settled origin", fix="load more history")
     if not found[RESIDUAL].is_finite().all():
         raise BadInput("intervals", found="residuals that are no finite numbers", wanted="finite residuals")
-    held, factors = _factors(found.sort(*entity, CUTOFF, STEP), list(entity), calibration.own)
+    held, factors = factored(found.sort(*entity, CUTOFF, STEP), list(entity), calibration.own)
     steps = held[STEP].to_numpy()
-    value = held[RESIDUAL].to_numpy() / held[_FACTOR].to_numpy()
+    value = held[RESIDUAL].to_numpy()
     origin = held[CUTOFF].rank("dense").to_numpy() - 1
     growth = _growth(value, steps)
     offsets, count = [], []
@@ -166,6 +166,19 @@ def apply_intervals(
     scales: entity columns, cutoff, `scale` of the cutoffs predicted at. A step that was not calibrated takes the
     nearest one that was. Raises BadInput where a scale is missing.
     """
+    rows, values = interval_values(point, scales, intervals, low=low)
+    many = len(intervals.levels)
+    quantiles = rows[np.repeat(np.arange(rows.height), many)].with_columns(
+        pl.Series(LEVEL, np.tile(intervals.levels, rows.height), dtype=pl.Float64),
+        pl.Series(VALUE, values.reshape(-1), dtype=pl.Float64),
+    )
+    return Prediction("quantile", point.entity, quantiles)
+
+
+def interval_values(
+    point: Prediction, scales: pl.DataFrame, intervals: Intervals, *, low: float | None = None
+) -> tuple[pl.DataFrame, Floats]:
+    """`apply_intervals` as arrays: entity columns, cutoff, step, sorted, and a row of quantiles for each, rows x levels."""
     index = [*point.entity, CUTOFF, STEP]
     rows = point.rows.select(*index, VALUE).sort(index)
     rows = rows.join(
@@ -178,13 +191,7 @@ def apply_intervals(
     steps = np.array(intervals.steps)
     nearest = np.abs(rows[STEP].to_numpy()[:, None] - steps[None, :]).argmin(axis=1)
     values = rows[VALUE].to_numpy()[:, None] + unit[:, None] * np.array(intervals.offsets)[nearest]
-    values = np.sort(values if low is None else np.maximum(values, low), axis=1)
-    many = len(intervals.levels)
-    quantiles = rows.select(index)[np.repeat(np.arange(rows.height), many)].with_columns(
-        pl.Series(LEVEL, np.tile(intervals.levels, rows.height), dtype=pl.Float64),
-        pl.Series(VALUE, values.reshape(-1), dtype=pl.Float64),
-    )
-    return Prediction("quantile", point.entity, quantiles)
+    return rows.select(index), np.sort(values if low is None else np.maximum(values, low), axis=1)
 
 
 def total(point: Prediction, cover: int) -> Prediction:
@@ -216,6 +223,11 @@ def calibrate_total(
     return fit_intervals(found, entity=points.entity, levels=levels, calibration=calibration)
 
 
+def sum_residuals(found: pl.DataFrame, entity: Sequence[str], cover: int) -> pl.DataFrame:
+    """Residuals of the sum over steps 1 ... cover: the sums of scaled residuals, where every step has settled."""
+    return _sums(found, [*entity, CUTOFF], RESIDUAL, cover)
+
+
 def _sums(rows: pl.DataFrame, index: Sequence[str], column: str, cover: int) -> pl.DataFrame:
     """Sums over steps 1 ... cover where all of them are there, added in the order of steps."""
     inside = rows.filter(pl.col(STEP) <= cover).sort(*index, STEP)
@@ -223,10 +235,10 @@ def _sums(rows: pl.DataFrame, index: Sequence[str], column: str, cover: int) -> 
     return sums.filter(pl.col("_steps") == cover).select(*index, pl.lit(cover, dtype=pl.Int64).alias(STEP), column)
 
 
-def _factors(found: pl.DataFrame, entity: list[str], own: float) -> tuple[pl.DataFrame, dict[tuple[str, ...], float]]:
-    """The residuals with the factor that each series had without their origin, and the factors of all origins."""
+def factored(found: pl.DataFrame, entity: list[str], own: float) -> tuple[pl.DataFrame, dict[tuple[str, ...], float]]:
+    """The residuals divided by the factor that each series had without their origin, and the factors of all origins."""
     if not entity or math.isinf(own):
-        return found.with_columns(pl.lit(1.0).alias(_FACTOR)), {}
+        return found, {}
     size = found.group_by(*entity, CUTOFF, maintain_order=True).agg(pl.col(RESIDUAL).abs().mean().alias("_size"))
     usual = pl.col("_size").median().over(CUTOFF)
     size = size.with_columns(pl.when(usual > 0).then(pl.col("_size") / usual).otherwise(1.0).alias("_size"))
@@ -241,8 +253,9 @@ def _factors(found: pl.DataFrame, entity: list[str], own: float) -> tuple[pl.Dat
         factor(pl.col("_size").sum(), pl.len().cast(pl.Float64)),
     )
     keys = all_of.select(entity).cast(pl.String).rows()
+    joined = found.join(without, on=[*entity, CUTOFF], how="left", maintain_order="left")
     return (
-        found.join(without, on=[*entity, CUTOFF], how="left", maintain_order="left"),
+        joined.with_columns(pl.col(RESIDUAL) / pl.col(_FACTOR)).drop(_FACTOR),
         dict(zip(keys, all_of[_FACTOR].to_list(), strict=True)),
     )
 
@@ -318,8 +331,11 @@ __all__ = [
     "apply_intervals",
     "calibrate_total",
     "conformal_quantile",
+    "factored",
     "fit_intervals",
+    "interval_values",
     "intervals_of",
     "residuals",
+    "sum_residuals",
     "total",
 ]

@@ -175,6 +175,7 @@ class ForecastPlan:
     models: tuple[Model, ...]
     levels: tuple[float, ...]
     low: float | None
+    paths: int
     backtest: Backtest
     ordering: Ordering | None
     proof: Proof
@@ -207,6 +208,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         models=parse_models(root.raw("models", default=list(MODELS))),
         levels=_levels(root),
         low=low if low is not None and low >= 0 else None,
+        paths=root.whole("paths", default=500, low=10, high=100_000),
         backtest=_backtest(root.section("backtest", default={}), horizon, season),
         ordering=_ordering(root.section("decision"), horizon) if "decision" in root else None,
         proof=_proof(root.section("proof", default={})),
