@@ -159,7 +159,11 @@ def _points(
             squares.setdefault((row["id"], row["cutoff"]), []).append((row["value"] - y) ** 2 / square_scale)
     roots = [math.sqrt(mean(terms)) for terms in squares.values()]
     n = len(rows)
+    percents = [100 * abs(e) / abs(y) for e, y in zip(errors, ys, strict=True) if y != 0]
     out: dict[str, tuple[float | None, int]] = {
+        "mae": (mean([abs(e) for e in errors]), n),
+        "rmse": (math.sqrt(mean([e * e for e in errors])), n),
+        "mape": (mean(percents) if len(percents) == n else None, len(percents)),
         "mase": (mean(scaled) if scaled else None, len(scaled)),
         "rmsse": (mean(roots) if roots else None, len(roots)),
         "smape": (mean(smapes), n),

@@ -11,6 +11,8 @@ import pytest
 from foreproof.core.score import (
     bias,
     coverage,
+    mae,
+    mape,
     mase,
     mase_scale,
     mean_error,
@@ -18,6 +20,7 @@ from foreproof.core.score import (
     naive2,
     owa,
     pinball,
+    rmse,
     rmsse,
     rmsse_scale,
     smape,
@@ -35,6 +38,11 @@ def test_scores_equal_figures_worked_by_hand() -> None:
     assert smape(y, f) == pytest.approx(200 * (2 / 22 + 5 / 35) / 4)
     assert wape(y, f) == pytest.approx(7 / 60)
     assert bias(y, f) == pytest.approx(-3 / 60)
+    errors = [b - a for a, b in zip(y, f, strict=True)]
+    assert mae(y, f) == pytest.approx(sum(abs(e) for e in errors) / len(errors))
+    assert rmse(y, f) == pytest.approx(math.sqrt(sum(e * e for e in errors) / len(errors)))
+    assert mape([10.0, -20.0], [12.0, -15.0]) == pytest.approx((20 + 25) / 2)
+    assert math.isnan(mape(y, f)), "one actual is zero: there is no MAPE"
     assert mean_error(y, f) == pytest.approx(-3 / 4)
     assert mase(y, f, scale=2.5) == pytest.approx(7 / 4 / 2.5)
     assert rmsse(y, f, scale=6.5) == pytest.approx(math.sqrt(29 / 4 / 6.5))
@@ -190,7 +198,7 @@ def scores(table: pl.DataFrame, *where: pl.Expr) -> dict[str, tuple[float | None
 def test_the_table_equals_figures_worked_by_hand() -> None:
     overall = scores(score_table(*frames(), by=[]))
     assert set(overall) == {
-        *("mase", "rmsse", "smape", "owa", "wape", "bias", "mean_error", "pinball"),
+        *("mae", "rmse", "mape", "mase", "rmsse", "smape", "owa", "wape", "bias", "mean_error", "pinball"),
         *("coverage80", "width80", "msis80"),
     }
     assert overall["mase"] == (pytest.approx((1 / 2 + 1 / 4) / 2), 4)
@@ -198,6 +206,10 @@ def test_the_table_equals_figures_worked_by_hand() -> None:
     assert overall["wape"] == (pytest.approx(4 / 34), 4)
     assert overall["bias"] == (pytest.approx(4 / 34), 4)
     assert overall["mean_error"] == (1.0, 4)
+    assert overall["mae"] == (1.0, 4)
+    assert overall["rmse"] == (1.0, 4)
+    assert overall["mape"] == (None, 3), "one of the four actuals is zero: no MAPE, and the count says so"
+    assert scores(score_table(*frames(), by=["id"]), pl.col("id") == "a")["mape"] == (pytest.approx((10 + 5) / 2), 2)
     assert overall["pinball"] == (pytest.approx((0.1 * 2 + 0.5 * 0.5 + 0.1 * 3) / 3), 12)
     assert overall["coverage80"] == (1.0, 4)
     assert overall["width80"] == (5.0, 4)
@@ -233,7 +245,7 @@ def test_points_alone_give_no_quantile_scores_and_no_naive2_gives_no_owa() -> No
     predictions, actuals, scales = frames()
     points = predictions.filter(pl.col("level").is_null()).with_columns(level=None)
     table = scores(score_table(points, actuals.drop("naive2"), scales, by=["cutoff"]))
-    assert set(table) == {"mase", "rmsse", "smape", "wape", "bias", "mean_error"}
+    assert set(table) == {"mae", "rmse", "mape", "mase", "rmsse", "smape", "wape", "bias", "mean_error"}
 
 
 def test_a_series_without_a_scale_is_left_out_of_scaled_scores_only() -> None:

@@ -21,7 +21,10 @@ from foreproof.core.run import Run
 from foreproof.workloads.forecast import BASELINE, OURS
 
 FANS = 12
-_METRICS = ("wape", "mase", "rmsse", "smape", "owa", "bias", "pinball", "coverage80", "coverage95", "width95", "msis95")
+_METRICS = (
+    *("wape", "mae", "rmse", "mape", "mase", "rmsse", "smape", "owa", "bias"),
+    *("pinball", "coverage80", "coverage95", "width95", "msis95"),
+)
 
 
 def write_page(

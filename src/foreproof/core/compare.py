@@ -1,6 +1,6 @@
 """Is the difference real? Tests and intervals for scores: paired losses, coverage with clusters, blocks of values.
 
-Student's t and the binomial both rest on one function, the regularised incomplete beta, so nothing here needs scipy.
+The distributions behind them stand in `distribution`, so nothing here needs scipy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from foreproof.core.distribution import beta_quantile, student_cdf, student_quantile
 from foreproof.core.score import finite
 from foreproof.errors import BadInput
 
@@ -104,8 +105,8 @@ def diebold_mariano(loss_a: npt.ArrayLike, loss_b: npt.ArrayLike, *, horizon: in
         statistic = correction * mean / math.sqrt(_long_run_variance(difference - mean, lags) / n)
     return Comparison(
         statistic=statistic,
-        p_value=2.0 * _student_cdf(-abs(statistic), freedom),
-        p_less=_student_cdf(statistic, freedom),
+        p_value=2.0 * student_cdf(-abs(statistic), freedom),
+        p_less=student_cdf(statistic, freedom),
         mean_difference=mean,
         n=n,
         lags=lags,
@@ -123,8 +124,8 @@ def clopper_pearson(k: float, n: float, confidence: float = 0.95) -> Interval:
     if not (0.0 <= k <= n and 0.0 < n < math.inf):
         raise BadInput("clopper_pearson", found=f"{k} hits of {n}", wanted="0 <= hits <= n and n > 0")
     tail = (1.0 - confidence) / 2.0
-    low = _beta_quantile(tail, k, n - k + 1.0) if k > 0.0 else 0.0
-    high = _beta_quantile(1.0 - tail, k + 1.0, n - k) if k < n else 1.0
+    low = beta_quantile(tail, k, n - k + 1.0) if k > 0.0 else 0.0
+    high = beta_quantile(1.0 - tail, k + 1.0, n - k) if k < n else 1.0
     return Interval(estimate=k / n, low=low, high=high, confidence=confidence)
 
 
@@ -163,7 +164,7 @@ def coverage_interval(
             totals = np.bincount(code, weights=flat - share)
             variance = count / (count - 1) * float(np.sum(totals**2)) / n**2
             one = max(1.0, variance / (share * (1.0 - share) / n))
-            uncertain = (_student_quantile(1.0 - tail, n - 1) / _student_quantile(1.0 - tail, count - 1)) ** 2
+            uncertain = (student_quantile(1.0 - tail, n - 1) / student_quantile(1.0 - tail, count - 1)) ** 2
             effect, effective = max(effect, one), min(effective, n / one * uncertain)
     else:
         effective = float(min([count for _, count in several], default=n))
@@ -249,65 +250,6 @@ def _hits_and_labels(
 def _check_confidence(subject: str, confidence: float) -> None:
     if not 0.0 < confidence < 1.0:
         raise BadInput(subject, found=f"confidence {confidence}", wanted="a share such as 0.95")
-
-
-# --- distributions ---------------------------------------------------------------------------------------------------
-
-
-def _student_cdf(t: float, freedom: float) -> float:
-    """P(T <= t) by the incomplete beta. Abramowitz & Stegun (1964) 26.7.1."""
-    if math.isinf(t):
-        return 0.0 if t < 0.0 else 1.0
-    # for small t the complement: 1 - x keeps its digits there
-    square = t * t / freedom
-    half = 0.5 * (
-        _beta_cdf(1.0 / (1.0 + square), freedom / 2.0, 0.5)
-        if square > 1.0
-        else 1.0 - _beta_cdf(square / (1.0 + square), 0.5, freedom / 2.0)
-    )
-    return half if t <= 0.0 else 1.0 - half
-
-
-def _student_quantile(p: float, freedom: float) -> float:
-    """The t with P(T <= t) = p, for p >= 0.5: t^2 / (freedom + t^2) is beta(1/2, freedom/2)."""
-    x = _beta_quantile(2.0 * p - 1.0, 0.5, freedom / 2.0)
-    return math.sqrt(freedom * x / (1.0 - x))
-
-
-def _beta_quantile(p: float, a: float, b: float) -> float:
-    """The x with P(X <= x) = p for X beta(a, b), by bisection to the last bit that counts."""
-    low, high = 0.0, 1.0
-    for _ in range(80):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if _beta_cdf(middle, a, b) < p else (low, middle)
-    return (low + high) / 2.0
-
-
-def _beta_cdf(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta I_x(a, b), by its continued fraction. Abramowitz & Stegun (1964) 26.5.8."""
-    if x <= 0.0 or x >= 1.0:
-        return 0.0 if x <= 0.0 else 1.0
-    if x > (a + 1.0) / (a + b + 2.0):  # the fraction converges fast below the mean only
-        return 1.0 - _beta_cdf(1.0 - x, b, a)
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
-    # Lentz's method, from the left: f = 1 / (1 + d1 / (1 + d2 / (1 + ...)))
-    tiny = 1e-300
-    c, d = 1.0, 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1.0), tiny)
-    value = d
-    for m in range(1, 100_000):
-        even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
-        for coefficient in (even, odd):
-            d = 1.0 / _away_from_zero(1.0 + coefficient * d, tiny)
-            c = _away_from_zero(1.0 + coefficient / c, tiny)
-            value *= c * d
-        if abs(c * d - 1.0) < 1e-15:
-            break
-    return front * value
-
-
-def _away_from_zero(value: float, tiny: float) -> float:
-    return value if abs(value) > tiny else tiny
 
 
 __all__ = [

@@ -1,7 +1,8 @@
 """Scores of forecasts on arrays, one number each; `score_table` gives the same on long frames.
 
 Errors are forecast minus actual, so a positive bias is over-forecasting. Scaled scores (MASE, RMSSE, MSIS) have no
-unit; sMAPE is in percent (0..200); width, mean error and pinball have the unit of `y`; the others are ratios.
+unit; sMAPE (0..200) and MAPE are in percent; MAE, RMSE, width, mean error and pinball have the unit of `y`; the others
+are ratios.
 Actuals and forecasts must be finite: a missing actual is refused, never skipped, because skipping hides bad forecasts.
 """
 
@@ -60,6 +61,28 @@ def rmsse(y: npt.ArrayLike, f: npt.ArrayLike, *, scale: float) -> float:
     """sqrt(mean (f - y)^2 / scale) of one series; NaN where `rmsse_scale` is. y, f: n. M5, Makridakis et al. (2022)."""
     actual, forecast = finite("rmsse", y=y, f=f)
     return math.sqrt(float(np.mean((forecast - actual) ** 2)) / _scale("rmsse", scale))
+
+
+def mae(y: npt.ArrayLike, f: npt.ArrayLike) -> float:
+    """Mean |f - y|, unit of y. y, f: n."""
+    actual, forecast = finite("mae", y=y, f=f)
+    return float(np.mean(np.abs(forecast - actual)))
+
+
+def rmse(y: npt.ArrayLike, f: npt.ArrayLike) -> float:
+    """sqrt(mean (f - y)^2), unit of y. y, f: n."""
+    actual, forecast = finite("rmse", y=y, f=f)
+    return math.sqrt(float(np.mean((forecast - actual) ** 2)))
+
+
+def mape(y: npt.ArrayLike, f: npt.ArrayLike) -> float:
+    """Mean 100 |f - y| / |y| in percent; NaN where any actual is zero, since leaving it out would hide its error.
+
+    y, f: n. Why to prefer `wape` or `mase`: Hyndman & Koehler (2006).
+    """
+    actual, forecast = finite("mape", y=y, f=f)
+    size = np.abs(actual)
+    return float(100.0 * np.mean(np.abs(forecast - actual) / size)) if np.all(size > 0.0) else math.nan
 
 
 def smape(y: npt.ArrayLike, f: npt.ArrayLike) -> float:
@@ -226,6 +249,8 @@ __all__ = [
     "bias",
     "coverage",
     "finite",
+    "mae",
+    "mape",
     "mase",
     "mase_scale",
     "mean_error",
@@ -233,6 +258,7 @@ __all__ = [
     "naive2",
     "owa",
     "pinball",
+    "rmse",
     "rmsse",
     "rmsse_scale",
     "smape",

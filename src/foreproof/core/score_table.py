@@ -28,12 +28,14 @@ def score_table(
     scales: some of these columns as a key, `mase_scale`, `rmsse_scale`; NaN leaves a series out of scaled scores.
     by: columns of predictions; () scores all rows together.
 
-    Metrics: mase, smape, wape, bias, mean_error, owa, rmsse from points; pinball, the mean over levels; and for each
-    pair of levels (a/2, 1 - a/2) coverage80, width80, msis80 and so on, by the interval's nominal coverage in percent.
+    Metrics: mae, rmse, mape, mase, smape, wape, bias, mean_error, owa, rmsse from points; pinball, the mean over levels;
+    and for each pair of levels (a/2, 1 - a/2) coverage80, width80, msis80 and so on, by the interval's nominal coverage
+    in percent.
     With `level` in `by`, pinball is given for each quantile, the level of an interval score is its nominal coverage,
     and that of a point score is null. mase, smape, owa, pinball and msis average over rows; rmsse first takes the root
     over the steps of each scaled series and cutoff, then the mean. `n` counts the terms averaged (rmsse: series x
-    cutoffs). `value` is null where a score is undefined: n is zero or the denominator is.
+    cutoffs). `value` is null where a score is undefined: n is zero or the denominator is. mape is null where any actual is
+    zero; its n counts the others, so what is lacking against mae's n is the number of zeros.
 
     Formulas are those of the array functions here. Raises BadInput for empty, repeated, missing or non-finite rows.
     """
@@ -55,7 +57,11 @@ def score_table(
 def _point_scores(*, owa: bool) -> _Scores:
     y, f, scale = pl.col("y"), pl.col("value"), pl.col("mase_scale")
     error = f - y
+    whole = (y != 0.0).all()
     scores = {
+        "mae": _mean(error.abs()),
+        "rmse": ((error**2).mean().sqrt(), pl.len()),
+        "mape": (pl.when(whole).then((100.0 * error.abs() / y.abs()).mean()), (y != 0.0).sum()),
         "mase": _mean(error.abs() / scale),
         "smape": _mean(_smape_expr(y, f)),
         "wape": (_over(error.abs().sum(), y.abs().sum()), pl.len()),
