@@ -101,6 +101,28 @@ def runs_repeat(run: Annotated[str, typer.Argument()], project: Folder = Path())
     raise typer.Exit(commands.runs_repeat(project, run))
 
 
+@runs_app.command("diff")
+def runs_diff(
+    first: Annotated[str, typer.Argument(metavar="A")],
+    second: Annotated[str, typer.Argument(metavar="B")],
+    project: Folder = Path(),
+) -> None:
+    """What changed from run A to run B, and by how much: plan, data, scores, verdicts, features, forecasts, orders."""
+    commands.runs_diff(project, first, second)
+
+
+@runs_app.command("restore")
+def runs_restore(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
+    """Verify an earlier proven run and make it the served one again."""
+    commands.runs_restore(project, run)
+
+
+@runs_app.command("mirror")
+def runs_mirror(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
+    """Write a recorded run to the MLflow that FOREPROOF_MLFLOW names; whole runs go there by themselves."""
+    commands.runs_mirror(project, run)
+
+
 @log_app.command("verify")
 def log_verify(
     project: Folder = Path(),

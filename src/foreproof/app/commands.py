@@ -15,12 +15,15 @@ from rich.table import Table as Grid
 
 from foreproof.adapters.query import query
 from foreproof.app import demo, history
+from foreproof.app.diff import diff
+from foreproof.app.diff_page import write_diff
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
 from foreproof.app.progress import Terminal
 from foreproof.app.project import PLAN_FILE, open_project
 from foreproof.app.runner import Outcome, execute
 from foreproof.app.scale import scale
+from foreproof.app.serving import restore, served
 from foreproof.app.smoke import problems
 from foreproof.app.stages import STAGES
 from foreproof.core.grid import parse_moment
@@ -76,6 +79,8 @@ def report(outcome: Outcome) -> int:
         out.print(table)
     for problem in outcome.work.problems if outcome.error is None else ():
         err.print(f"[red]error:[/] {problem}", markup=True, highlight=False)
+    for warning in outcome.warnings:
+        err.print(f"warning: {warning}", markup=False, highlight=False)
     out.print(f"run {outcome.run.id}: {outcome.run.status}")
     out.print(f"page: {outcome.page.resolve()}")
     if outcome.error is not None:
@@ -125,13 +130,16 @@ def doctor() -> int:
 
 def runs_list(folder: Path) -> None:
     """Print one line a run."""
-    table = Grid("run", "status", "made", "tag", "stage", "WAPE", "page")
-    for manifest in history.manifests(open_project(folder)):
+    project = open_project(folder)
+    now = served(project)
+    table = Grid("run", "status", "served", "made", "tag", "stage", "WAPE", "page")
+    for manifest in history.manifests(project):
         wape = manifest.get("scores", {}).get("wape")
         shown = f"{wape:.3f}" if isinstance(wape, float) else ""
         made = str(manifest["finished"])[:19]
         page = f"runs/{manifest['run']}/index.html"
-        table.add_row(manifest["run"], manifest["status"], made, manifest["tag"], manifest["stage"], shown, page)
+        mark = "served" if now and now["run"] == manifest["run"] else ""
+        table.add_row(manifest["run"], manifest["status"], mark, made, manifest["tag"], manifest["stage"], shown, page)
     out.print(table)
 
 
@@ -170,6 +178,41 @@ def runs_repeat(folder: Path, run_id: str) -> int:
         out.print(f"differs: {name}: {before} then, {after} now", markup=False)
     out.print(f"{len(found) - len(differing)} of {len(found)} digests equal")
     return 1 if differing else 0
+
+
+def runs_diff(folder: Path, first: str, second: str) -> None:
+    """Say what changed between two runs, and write a page about it."""
+    project = open_project(folder)
+    found = diff(project, first, second)
+    for line in found.words:
+        out.print(line, markup=False)
+    for name in ("settings", "data", "verdicts", "scores", "forecasts", "orders", "features", "environment"):
+        frame = getattr(found, name)
+        if frame.height:
+            _print_frame(frame.head(_SHOWN), title=name if frame.height <= _SHOWN else f"{name}: first {_SHOWN}")
+    out.print(f"page: {write_diff(project, found).resolve()}", markup=False)
+
+
+def runs_restore(folder: Path, run_id: str) -> None:
+    """Verify an earlier proven run and serve it again."""
+    now = restore(open_project(folder), run_id)
+    out.print(
+        f"run {now['run']} is served again (before: {now['previous'] or 'none'}); leaf {now['leaf']} of the log says so"
+    )
+
+
+def runs_mirror(folder: Path, run_id: str) -> None:
+    """Write a recorded run to MLflow."""
+    out.print(f"MLflow run {history.mirror_run(open_project(folder), run_id)}", markup=False)
+
+
+def _print_frame(frame: pl.DataFrame, *, title: str) -> None:
+    table = Grid(*frame.columns, title=title)
+    for row in frame.iter_rows():
+        table.add_row(
+            *(f"{cell:.4g}" if isinstance(cell, float) else "" if cell is None else str(cell) for cell in row)
+        )
+    out.print(table, markup=False)
 
 
 def log_verify(folder: Path, checkpoints: Sequence[Path]) -> int:
@@ -262,8 +305,11 @@ __all__ = [
     "new_forecast",
     "report",
     "run",
+    "runs_diff",
     "runs_list",
+    "runs_mirror",
     "runs_repeat",
+    "runs_restore",
     "runs_show",
     "sql",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from foreproof.adapters.steps import Steps
+from foreproof.adapters.tracking import mirror
 from foreproof.app import artefacts
 from foreproof.app.project import Project
 from foreproof.app.stages import PIPELINE, STAGES, Work
 from foreproof.core.log import ConsistencyProof, InclusionProof
-from foreproof.core.plan import parse_plan
+from foreproof.core.plan import flat, parse_plan
 from foreproof.core.ports import Progress
 from foreproof.errors import BadInput, IntegrityError
+
+# MLflow retries for minutes by default, but a mirror must not hold up a run; and it prints an address for each run.
+_MLFLOW = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 
 def manifests(project: Project) -> list[Mapping[str, Any]]:
@@ -65,6 +74,18 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
     return {name: (then.get(name, "absent"), now.get(name, "absent")) for name in sorted({*then, *now})}
 
 
+def mirror_run(project: Project, run_id: str) -> str:
+    """Write a recorded run to MLflow, as the settings name it; return MLflow's id. Again changes nothing but what differs."""
+    if not project.settings.mlflow:
+        raise BadInput("FOREPROOF_MLFLOW", found="not set", wanted="a tracking URI", fix="set it, then run this again")
+    for name, value in _MLFLOW.items():
+        os.environ.setdefault(name, value)
+    found = manifest(project, run_id)
+    folder = project.runs / str(found["run"])
+    plan = parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8"))
+    return mirror(project.settings.mlflow, found, folder, parameters=flat(plan.values))
+
+
 def proof_text(proof: InclusionProof | ConsistencyProof) -> str:
     """A proof as JSON."""
     return json.dumps(proof.as_dict(), indent=2)
@@ -77,4 +98,4 @@ def _text(path: Path) -> str:
         raise BadInput(str(path), found=f"{error.strerror}", wanted="a signed checkpoint") from None
 
 
-__all__ = ["manifest", "manifests", "proof_text", "repeat", "verify"]
+__all__ = ["manifest", "manifests", "mirror_run", "proof_text", "repeat", "verify"]

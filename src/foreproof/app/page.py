@@ -196,7 +196,7 @@ def _orders_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[
         .sort("order", descending=True)
         .select(*entity, "order", "order_up_to", "target", "expected_cost", "because")
     )
-    return {"orders_table": _table(orders), "orders_note": note, "order_charts": charts}
+    return {"orders_table": html_table(orders), "orders_note": note, "order_charts": charts}
 
 
 def _wide(scores: pl.DataFrame | None, by: Sequence[str]) -> str:
@@ -205,14 +205,14 @@ def _wide(scores: pl.DataFrame | None, by: Sequence[str]) -> str:
     kept = scores.filter(pl.col("metric").is_in(_METRICS))
     wide = kept.pivot("metric", index=list(by), values="value") if by else kept.select("metric", "value")
     order = [name for name in _METRICS if name in wide.columns]
-    return _table(wide.select(*by, *order).sort(order[0]) if order else wide)
+    return html_table(wide.select(*by, *order).sort(order[0]) if order else wide)
 
 
 def _of_ours(scores: pl.DataFrame | None) -> pl.DataFrame | None:
     return None if scores is None else scores.filter(pl.col("model") == OURS)
 
 
-def _table(frame: pl.DataFrame) -> str:
+def html_table(frame: pl.DataFrame) -> str:
     """An HTML table that sorts by its heads; numbers keep their full value for sorting."""
     numeric = {name: dtype.is_numeric() for name, dtype in frame.schema.items()}
     head = "".join(f'<th class="{"n" if numeric[name] else ""}">{escape(name)}</th>' for name in frame.columns)
@@ -308,4 +308,4 @@ def _day(grid: Grid) -> pl.Expr:
     return pl.col(CUTOFF).dt.convert_time_zone(grid.zone).dt.strftime("%Y-%m-%d")
 
 
-__all__ = ["FANS", "write_page"]
+__all__ = ["FANS", "html_table", "write_page"]

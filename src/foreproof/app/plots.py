@@ -100,6 +100,28 @@ def weights(shares: Sequence[tuple[str, float]]) -> Any:
     return figure
 
 
+def two_paths(path: pl.DataFrame, *, names: tuple[str, str]) -> Any:
+    """path: at (instant or integer), a, b: what two runs predict for the same moments."""
+    figure, axes = _figure(5.2, 2.8)
+    for column, colour, name in zip(("a", "b"), (ORANGE, BLUE), names, strict=True):
+        axes.plot(path["at"].to_numpy(), path[column].to_numpy(), color=colour, linewidth=1.8, label=name)
+    axes.set_ylim(bottom=min(0.0, float(path.select(pl.min_horizontal(pl.col("a", "b").min())).item())))
+    axes.legend(fontsize=7, frameon=False)
+    _dates(axes, path["at"])
+    return figure
+
+
+def two_bars(scores: pl.DataFrame) -> Any:
+    """scores: metric, a, b: two runs side by side."""
+    figure, axes = _figure(3.6, 2.8)
+    for place, (column, colour) in enumerate((("a", ORANGE), ("b", BLUE))):
+        at = [i + (place - 0.5) * 0.38 for i in range(scores.height)]
+        axes.bar(at, scores[column].to_numpy(), width=0.36, color=colour, label=column.upper())
+    axes.set_xticks(range(scores.height), [name.upper() for name in scores["metric"]], fontsize=8)
+    axes.legend(fontsize=7, frameon=False)
+    return figure
+
+
 def svg(figure: Any) -> str:
     """The figure as an inline SVG element, the same bytes each time."""
     import matplotlib as mpl
@@ -141,4 +163,4 @@ def _dates(axes: Any, at: pl.Series) -> None:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
-__all__ = ["coverage", "error_by_step", "fan", "png", "replayed", "svg", "weights"]
+__all__ = ["coverage", "error_by_step", "fan", "png", "replayed", "svg", "two_bars", "two_paths", "weights"]

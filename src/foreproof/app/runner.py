@@ -23,8 +23,10 @@ from filelock import FileLock
 
 from foreproof.adapters.catalog import RunRecord
 from foreproof.app import artefacts
+from foreproof.app.history import mirror_run
 from foreproof.app.page import write_page
 from foreproof.app.project import Project
+from foreproof.app.serving import promote
 from foreproof.app.stages import PIPELINE, STAGES, Work
 from foreproof.core.digest import digest_bytes
 from foreproof.core.log import split_checkpoint
@@ -46,6 +48,7 @@ class Outcome:
     folder: Path
     work: Work
     error: ForeproofError | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def page(self) -> Path:
@@ -122,7 +125,20 @@ def _record(work: Work, diary: _Diary, error: ForeproofError | None) -> Outcome:
         draft.rename(folder)
     started = datetime.fromisoformat(run.started)
     project.catalog.save_run(RunRecord(run.id, run.status, started, run.plan, manifest, str(folder / "index.html")))
-    return Outcome(run, folder, work, error)
+    if run.status == "proven" and diary.until == STAGES[-1]:
+        promote(project, run.id, by="run")
+    return Outcome(run, folder, work, error, _mirrored(project, run, whole=diary.until == STAGES[-1]))
+
+
+def _mirrored(project: Project, run: Run, *, whole: bool) -> tuple[str, ...]:
+    """Mirror a whole run where the settings say so; a mirror that fails is a warning, not a fault of the run."""
+    if not (whole and project.settings.mlflow):
+        return ()
+    try:
+        mirror_run(project, run.id)
+    except ForeproofError as error:
+        return (str(error),)
+    return ()
 
 
 def _run(work: Work, diary: _Diary, error: ForeproofError | None) -> Run:

@@ -6,6 +6,7 @@
 | `FOREPROOF_LAKE` | `.foreproof/lake` in the project | folder or URL of the lake |
 | `FOREPROOF_CATALOG` | SQLite in `.foreproof` | SQLAlchemy URL of the catalogue (runs and the log) |
 | `FOREPROOF_CHECKPOINTS` | none | folder or fsspec URL that also receives every signed checkpoint |
+| `FOREPROOF_MLFLOW` | none | tracking URI of an MLflow that mirrors every whole run |
 | `FOREPROOF_TODAY` | the clock | an ISO date or instant to use as now (for repeating a run on old data) |
 """
 
@@ -19,7 +20,14 @@ from pathlib import Path
 
 from foreproof.errors import BadInput
 
-NAMES = ("FOREPROOF_WORKERS", "FOREPROOF_LAKE", "FOREPROOF_CATALOG", "FOREPROOF_CHECKPOINTS", "FOREPROOF_TODAY")
+NAMES = (
+    "FOREPROOF_WORKERS",
+    "FOREPROOF_LAKE",
+    "FOREPROOF_CATALOG",
+    "FOREPROOF_CHECKPOINTS",
+    "FOREPROOF_MLFLOW",
+    "FOREPROOF_TODAY",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,7 @@ class Settings:
     lake: str
     catalog: str
     checkpoints: str
+    mlflow: str
     today: datetime | None
 
     def now(self) -> datetime:
@@ -46,6 +55,7 @@ def read_settings(project: Path, environment: Mapping[str, str] | None = None) -
         lake=env.get("FOREPROOF_LAKE") or str(inside / "lake"),
         catalog=env.get("FOREPROOF_CATALOG") or f"sqlite:///{inside / 'catalog.db'}",
         checkpoints=env.get("FOREPROOF_CHECKPOINTS", ""),
+        mlflow=env.get("FOREPROOF_MLFLOW", ""),
         today=_instant(env.get("FOREPROOF_TODAY", "")),
     )
 

@@ -77,6 +77,18 @@ def plan_of(values: Mapping[str, Any]) -> Plan:
     )
 
 
+def flat(values: Any, path: str = "") -> dict[str, str]:
+    """The leaves of plain values as text, by dotted path: `{"a": {"b": [1]}}` is `{"a.b[0]": "1"}`."""
+    match values:
+        case Mapping():
+            parts = [flat(item, f"{path}.{name}" if path else str(name)) for name, item in values.items()]
+        case list() | tuple():
+            parts = [flat(item, f"{path}[{i}]") for i, item in enumerate(values)]
+        case _:
+            return {path: str(values)}
+    return {name: item for part in parts for name, item in part.items()}
+
+
 class _Loader(yaml.SafeLoader):
     """YAML that keeps `on`, `off`, `yes` and `no` as text and refuses a setting that comes twice."""
 
@@ -108,4 +120,4 @@ def _plain(value: Any) -> Any:
             raise PlanError("plan", found=f"a value of type {type(value).__name__}", wanted="text, numbers and lists")
 
 
-__all__ = ["SCHEMA", "Plan", "parse_plan", "plan_of"]
+__all__ = ["SCHEMA", "Plan", "flat", "parse_plan", "plan_of"]
