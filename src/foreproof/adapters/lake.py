@@ -130,6 +130,12 @@ class Lake:
             fix="run the load again when the other loads are done",
         )
 
+    def fits(self, table: Table) -> None:
+        """Raise ContractError where a table's contract does not fit what is stored; nothing stored fits all."""
+        delta = self._open(table.contract.name)
+        if delta is not None:
+            check_shape(table.contract, delta, rows=table.rows)
+
     def table(self, contract: Contract, *, version: int | None = None) -> Table:
         """All versions of all rows as the table was at a version, in canonical order (happened, key, known, batch).
 

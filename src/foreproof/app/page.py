@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from html import escape
@@ -248,8 +249,26 @@ def _data(work: Work) -> list[dict[str, Any]]:
         rows = f"{table.rows.height:,}" if table else "-"
         why = " ".join(part for part in (known.why, *contract.notes) if part)
         digest = work.data.get(contract.name, "")[:12]
-        found.append({"name": contract.name, "rows": rows, "known": words, "why": why, "digest": digest})
+        found.append(
+            {
+                "name": contract.name,
+                "rows": rows,
+                "read": _read(work, contract.name),
+                "known": words,
+                "why": why,
+                "digest": digest,
+            }
+        )
     return found
+
+
+def _read(work: Work, table: str) -> str:
+    """Where this run read a table from, in words."""
+    told = Counter((one.source, one.note) for one in work.reads if one.table == table)
+    return "; ".join(
+        source + (f", {count} batches" if count > 1 else "") + (f" ({note})" if note else "")
+        for (source, note), count in told.items()
+    ) or ("nothing new" if table in work.tables else "-")
 
 
 def _record(run: Run) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ import platform
 import shutil
 import time
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -70,6 +71,11 @@ class _Diary:
     def note(self, event: str, **values: Any) -> None:
         self.lines.append({"at": self.clock().isoformat(), "event": event, "stage": self.stage, **values})
 
+    def read(self, work: Work) -> None:
+        """Which sources were read, a line each with the number of its batches and what there is to know about them."""
+        for (table, source, note), count in Counter((one.table, one.source, one.note) for one in work.reads).items():
+            self.note("read", table=table, source=source, batches=count, **({"note": note} if note else {}))
+
     def write(self, path: Path) -> None:
         path.write_text("".join(json.dumps(line, default=str) + "\n" for line in self.lines), encoding="utf-8")
 
@@ -95,6 +101,8 @@ def execute(
                 work, diary, ForeproofError(stage, found=repr(error), fix="see logs.jsonl; this is a fault of ours")
             )
             raise
+        if stage == "check":
+            diary.read(work)
         diary.note("done", cpu_seconds=round(time.process_time() - cpu, 3), seconds=round(time.monotonic() - wall, 3))
     return _record(work, diary, None)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from foreproof.adapters.rehearse import rehearse
 from foreproof.app.project import Project
 from foreproof.core.clock import Moment, ticks
+from foreproof.core.contract import Contract
 from foreproof.core.decide import Decisions
 from foreproof.core.ports import Progress
 from foreproof.core.preflight import Finding, Subject, preflight, refusal
+from foreproof.core.preflight_batches import many_batches, one_batch
 from foreproof.core.table import parse
 from foreproof.core.trial import Built, Verdict
 from foreproof.core.view import Database, Table
@@ -21,7 +25,17 @@ from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import Replayed, decide, origins, replay_decisions
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
-from foreproof.errors import BadInput, ForeproofError
+from foreproof.errors import BadInput, ContractError, ForeproofError
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One batch that was read: its table and name, which source gave it, and what a reader of the run should know."""
+
+    table: str
+    batch: str
+    source: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,7 @@ class Work:
     project: Project
     progress: Progress
     tables: Mapping[str, tuple[tuple[str, Table], ...]] = field(default_factory=dict)
+    reads: tuple[Read, ...] = ()
     findings: tuple[Finding, ...] = ()
     problems: tuple[ForeproofError, ...] = ()
     loads: tuple[Mapping[str, object], ...] = ()
@@ -53,62 +68,99 @@ class Work:
 
 
 def check(work: Work) -> Work:
-    """Read every source, hold it against its contract, and look for what would make a forecast wrong."""
-    project, now = work.project, work.project.settings.now()
-    plan = project.forecast
+    """Read every batch of every source, hold it against its contract, and look for what would make a forecast wrong."""
+    project = work.project
     tables: dict[str, tuple[tuple[str, Table], ...]] = {}
+    reads: list[Read] = []
     findings: list[Finding] = []
     problems: list[ForeproofError] = []
-    series = plan.task.series
-    sourced = [contract for contract in plan.contracts if contract.name in project.sources]
+    sourced = [contract for contract in project.forecast.contracts if contract.name in project.sources]
     work.progress.stage("check", len(sourced))
     for contract in sourced:
-        mine = contract.name == series.table
-        reading, clock = project.reading(contract), None if contract.integer else now
-        batches: list[tuple[str, Table]] = []
         try:
-            for batch in project.sources[contract.name].batches(reading):
-                table = parse(contract, batch.frame, now=clock)
-                batches.append((batch.name, table))
-                stored = project.lake.version(contract.name) is not None
-                existing = project.lake.table(contract) if stored else None
-                look = Subject(table, batch.frame, clock, existing=existing)
-                findings += preflight(
-                    replace(look, grid=series.grid, entity=series.by, value=series.value) if mine else look
-                )
+            batches, told, found = _check_table(project, contract)
         except BadInput as error:
             problems.append(error)
-            findings.append(refusal(error, contract.name))
+            findings.append(replace(refusal(error, contract.name), found=f"{error.subject}: {error.found}"))
         else:
-            tables[contract.name] = tuple(batches)
+            tables[contract.name] = batches
+            reads += told
+            findings += found
         work.progress.advance(1)
-    return replace(work, tables=tables, findings=tuple(findings), problems=tuple(problems))
+    return replace(work, tables=tables, reads=tuple(reads), findings=tuple(findings), problems=tuple(problems))
+
+
+def _check_table(
+    project: Project, contract: Contract
+) -> tuple[tuple[tuple[str, Table], ...], list[Read], list[Finding]]:
+    """The batches of one table, parsed; raw rows are let go of one batch at a time. Raises BadInput at the first bad one."""
+    source, series = project.sources[contract.name], project.forecast.task.series
+    now = None if contract.integer else project.settings.now()
+    stored = project.lake.version(contract.name) is not None
+    existing = project.lake.table(contract) if stored else None
+    batches: list[tuple[str, Table]] = []
+    reads: list[Read] = []
+    alone: list[Finding] = []
+    first: Subject | None = None
+    for batch in source.batches(project.reading(contract)):
+        with _naming(batch.name):
+            table = parse(contract, batch.frame, now=now)
+        batches.append((batch.name, table))
+        reads.append(Read(contract.name, batch.name, batch.source or source.describe(), batch.note))
+        look = Subject(table, batch.frame, now, existing=existing)
+        if contract.name == series.table:
+            look = replace(look, grid=series.grid, entity=series.by, value=series.value)
+        if first is None:
+            first = look
+            continue
+        if len(batches) == 2:
+            alone += one_batch(first, batches[0][0])
+            first = replace(first, raw=first.raw.clear())
+        alone += one_batch(look, batch.name)
+    if first is None:
+        return (), reads, []
+    found = preflight(first) if len(batches) == 1 else [*alone, *many_batches(first, [table for _, table in batches])]
+    return tuple(batches), reads, found
+
+
+@contextmanager
+def _naming(batch: str) -> Iterator[None]:
+    """A refused batch says its name."""
+    try:
+        yield
+    except ContractError as error:
+        error.subject = f"{error.subject} ({batch})"
+        raise
 
 
 def load(work: Work) -> Work:
-    """Write each table's batch into the lake; a batch that is there already changes nothing.
+    """Write each table's batches into the lake, in order; a batch that is there already changes nothing.
 
-    A table that broke its contract is refused here, before anything of any table is written.
+    A batch that broke its contract, or would break a rule of the lake after those before it, is refused here, before
+    anything of any table is written.
     """
     if work.problems:
         raise work.problems[0]
-    work.progress.stage("load", len(work.tables))
+    _rehearse(work)
+    work.progress.stage("load", len(work.reads))
     loads = []
-    for name, batches in work.tables.items():
-        for batch, table in batches:
-            loaded = work.project.lake.load(table, source=batch)
-            loads.append(
-                {
-                    "table": name,
-                    "source": batch,
-                    "batch": loaded.batch,
-                    "digest": loaded.digest,
-                    "added": loaded.added,
-                    "superseding": loaded.superseding,
-                    "unchanged": loaded.unchanged,
-                    "already_loaded": loaded.already_loaded,
-                }
-            )
+    tables = [table for batches in work.tables.values() for _, table in batches]
+    for read, table in zip(work.reads, tables, strict=True):
+        loaded = work.project.lake.load(table, source=read.batch)
+        loads.append(
+            {
+                "table": read.table,
+                "name": read.batch,
+                "source": read.source,
+                "note": read.note,
+                "batch": loaded.batch,
+                "digest": loaded.digest,
+                "added": loaded.added,
+                "superseding": loaded.superseding,
+                "unchanged": loaded.unchanged,
+                "already_loaded": loaded.already_loaded,
+            }
+        )
         work.progress.advance(1)
     lake = work.project.lake
     contracts = work.project.forecast.contracts
@@ -118,6 +170,16 @@ def load(work: Work) -> Work:
     database = lake.database(contracts)
     data = {contract.name: lake.data_digest(contract.name) for contract in contracts}
     return replace(work, loads=tuple(loads), database=database, data=data)
+
+
+def _rehearse(work: Work) -> None:
+    for batches in work.tables.values():
+        if not batches:
+            continue
+        steps = rehearse(work.project.lake, [table for _, table in batches])
+        for name, _ in batches:
+            with _naming(name):
+                next(steps)
 
 
 def features(work: Work) -> Work:
@@ -205,4 +267,4 @@ PIPELINE: Mapping[str, Callable[[Work], Work]] = {
 
 STAGES = tuple(PIPELINE)
 
-__all__ = ["PIPELINE", "STAGES", "Work"]
+__all__ = ["PIPELINE", "STAGES", "Read", "Work"]

@@ -5,20 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from foreproof.adapters.sources.batch import Batch, Reading, Source, read, secret
+from foreproof.adapters.sources.fallback import Fallback
 from foreproof.adapters.sources.files import Files, parse_files
+from foreproof.adapters.sources.kept import Cached
+from foreproof.core.clock import parse_offset
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
 
 _KINDS: Mapping[str, Callable[[Section], Source]] = {"url": parse_files}
 """What parses a section, by the setting that tells its kind; the first one that is there counts."""
+_CACHE = "cache"
 
 
 def parse_source(section: Section) -> Source:
-    """A source from the plan's section `sources.TABLE`."""
+    """A source from the plan's section `sources.TABLE`, with its `cache` and its `fallback`."""
+    fallback = section.section_or_text("fallback") if section.raw("fallback", default=None) is not None else None
+    kept = section.section(_CACHE) if section.raw(_CACHE, default=None) is not None else None
+    source = _parse_kind(section)
+    if isinstance(fallback, str) and (fallback != _CACHE or kept is None):
+        wanted = "cache (with cache: {age: ...} beside it), or the settings of another source"
+        raise PlanError(f"{section.path}.fallback", found=repr(fallback), wanted=wanted)
+    if kept is not None:
+        source = _cached(section, kept, source, stale=fallback == _CACHE)
+    return Fallback(source, parse_source(fallback)) if isinstance(fallback, Section) else source
+
+
+def _parse_kind(section: Section) -> Source:
     for setting, parse in _KINDS.items():
         if setting in section:
             return parse(section)
     raise PlanError(section.path, found="no address", wanted=f"one of {', '.join(_KINDS)}", fix="set url")
 
 
-__all__ = ["Batch", "Files", "Reading", "Source", "parse_source", "read", "secret"]
+def _cached(section: Section, kept: Section, source: Source, *, stale: bool) -> Cached:
+    age = parse_offset(kept.text("age"), subject=f"{kept.path}.age")
+    kept.done()
+    if str(age).startswith("-"):
+        raise PlanError(f"{kept.path}.age", found=str(age), wanted="a span of time such as 6h")
+    if isinstance(source, Files) and not source.remote:
+        found = f"a file on this machine ({source.describe()})"
+        raise PlanError(f"{section.path}.cache", found=found, wanted="a source elsewhere", fix="take cache: out")
+    return Cached(source, age, stale)
+
+
+__all__ = ["Batch", "Cached", "Fallback", "Files", "Reading", "Source", "parse_source", "read", "secret"]

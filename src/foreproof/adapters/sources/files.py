@@ -86,9 +86,9 @@ def parse_files(section: Section) -> Files:
     )
     files = Files(
         url=section.text("url"),
-        format=section.choice("format", get_args(Format)) if "format" in section else None,
+        format=section.choice("format", get_args(Format)) if section.raw("format", default=None) else None,
         dialect=dialect,
-        sheet=section.text_or_whole("sheet") if "sheet" in section else 1,
+        sheet=section.text_or_whole("sheet") if section.raw("sheet", default=None) is not None else 1,
         batches_are=section.choice("batches", get_args(Batches), default="each"),
         options=dict(section.raw("options", default={})),
     )

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,12 +48,17 @@ def read_text(name: str, body: bytes, dialect: Dialect, *, wanted: Sequence[str]
     body = _utf8(name, body, dialect.encoding).removeprefix(b"\xef\xbb\xbf")
     if body.endswith((b"\n\n", b"\n\r\n")):
         body = body.rstrip(b"\r\n") + b"\n"
-    header, start = _header(body, dialect)
+    try:
+        header, start = _header(body, dialect)
+    except csv.Error as error:
+        raise SourceError(name, found=f"a header that cannot be read ({error})", fix="check quote:") from None
     check_header(name, header, wanted, delimiter=dialect.delimiter)
     if not body[start : start + _CHUNK].strip() and not body[start:].strip():
         raise SourceError(name, found="a header and no rows", wanted="rows", fix="check the export")
     if len(header) > 1 and _is_ragged(body, start, len(header), dialect):
-        _refuse_ragged(name, body, len(header), dialect)
+        # Where the slow reader gives up, polars judges: it reads the file in any case.
+        with suppress(csv.Error):
+            _refuse_ragged(name, body, len(header), dialect)
     columns = [column for column in header if not wanted or column in wanted]
     try:
         frame = pl.read_csv(
@@ -120,7 +126,7 @@ def _undecodable(name: str, body: bytes, at: int, encoding: str) -> SourceError:
 
 def _records(body: bytes, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of each record, slowly and by the book; empty lines before the header are passed over."""
-    text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline="")
+    text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline="\n")
     quoting: Any = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
     reader = csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote or None, quoting=quoting)
     begun = False
