@@ -179,7 +179,7 @@ def test_events_weekdays_and_months_are_named() -> None:
     assert event_labels(pl.Series([0.0, 1.0, None, math.nan])).to_list() == ["no", "yes", None, None]
     assert event_labels(pl.Series([0.0, 2.0, 2.5])).to_list() == ["0", "2", "2.5"]
     assert event_labels(pl.Series(range(30))).value_counts(sort=True)["count"].to_list() == [10, 10, 10]
-    assert event_labels(pl.Series(["eid", None])).to_list() == ["eid", None]
+    assert event_labels(pl.Series(["eid", None])).to_list() == ["eid", "none"]
     assert set(event_labels(pl.Series([*(f"h{i}" for i in range(20)), None]))) == {"none", "some"}
     targets = pl.Series([datetime(2024, 1, 31, 23, 30, tzinfo=UTC), datetime(2024, 2, 3, 23, 30, tzinfo=UTC)])
     labels = calendar_labels(targets, zone="Europe/Paris")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "scores_by_step": ("model", "metric", STEP),
     "scores_by_series": ("model", "metric"),
     "coverage": ("nominal",),
+    "diagnosis_findings": ("place",),
+    "diagnosis_whiteness": ("model", "order"),
+    "diagnosis_mean_zero": ("model", "cluster"),
+    "diagnosis_variance": ("model", STEP),
+    "diagnosis_growth": ("model",),
+    "diagnosis_parts": ("model", "dimension", "place", "group"),
+    "diagnosis_pairs": ("model_a", "model_b"),
     "weights": (CUTOFF, "model"),
     "examples": (CUTOFF, "role", "example", STEP),
     "orders": (CUTOFF,),
@@ -167,7 +175,14 @@ def _scores(work: Work) -> dict[str, pl.DataFrame]:
         "scores_by_series": scored.by_series,
         "coverage": scored.coverage,
         "backtest": scored.judged,
+        **_diagnosis(work),
     }
+
+
+def _diagnosis(work: Work) -> dict[str, pl.DataFrame]:
+    if work.diagnosis is None:
+        return {}
+    return {f"diagnosis_{part.name}": getattr(work.diagnosis, part.name) for part in fields(work.diagnosis)}
 
 
 def _decisions(work: Work) -> dict[str, pl.DataFrame]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from foreproof.app import commands
+from foreproof.app import commands, diagnosis
 from foreproof.errors import ForeproofError
 
 Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
@@ -75,6 +75,21 @@ def sql(
 ) -> None:
     """Query the facts with DuckDB: as of now, or as of any moment."""
     commands.sql(project, query, as_of=as_of)
+
+
+@app.command()
+def diagnose(
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="a run, or the beginning of its id; else the latest")
+    ] = "",
+    project: Folder = Path(),
+    between: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="ORIGIN ORIGIN", help="what changed from one judged origin to another"),
+    ] = None,
+) -> None:
+    """Say where the error of a recorded run comes from: tests, parts, days, events, and model against model."""
+    raise typer.Exit(diagnosis.show(project, run, between=between))
 
 
 @app.command()

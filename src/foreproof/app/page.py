@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from foreproof.app import plots
+from foreproof.app.diagnosis import diagnosis_figures, pair_matrix
 from foreproof.app.stages import Work
 from foreproof.core.clock import Moment
 from foreproof.core.grid import Grid
@@ -57,6 +58,7 @@ def write_page(
             record=_record(run),
             **_forecast_part(work, tables, drawn),
             **_accuracy_part(work, tables, drawn),
+            **_diagnosis_part(tables, drawn),
             **_orders_part(work, tables, drawn),
         )
     )
@@ -81,6 +83,7 @@ def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         found["error_by_step"] = plots.error_by_step(steps, metric="WAPE", label="error over demand")
         if work.scored.coverage.height:
             found["coverage"] = plots.coverage(work.scored.coverage)
+    found |= diagnosis_figures(tables)
     if "weights" in tables:
         last = tables["weights"].filter(pl.col(CUTOFF) == pl.col(CUTOFF).max())
         found["weights"] = plots.weights(list(last.select("model", "weight").iter_rows()))
@@ -168,6 +171,23 @@ def _accuracy_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
         "accuracy_charts": charts,
         "score_table": _wide(tables.get("scores"), ["model"]),
         "series_table": _wide(_of_ours(tables.get("scores_by_series")), list(task.entity)),
+    }
+
+
+def _diagnosis_part(tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
+    """Sentences, two plots, and every model against every other; empty where nothing was judged."""
+    if "diagnosis_findings" not in tables:
+        return {"diagnosis": [], "diagnosis_charts": [], "pairs_table": ""}
+    captions = {
+        "error_parts": "Squared error in parts: bias (the level is off), variance (moves too much or too little), "
+        "covariance (moves at other times).",
+        "error_groups": "Where the combination errs more than in the mean: above 1 more, below 1 less.",
+    }
+    charts = [{"svg": drawn[name], "caption": words} for name, words in captions.items() if name in drawn]
+    return {
+        "diagnosis": tables["diagnosis_findings"].to_dicts(),
+        "diagnosis_charts": charts,
+        "pairs_table": html_table(pair_matrix(tables["diagnosis_pairs"])),
     }
 
 

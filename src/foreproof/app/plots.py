@@ -122,6 +122,41 @@ def two_bars(scores: pl.DataFrame) -> Any:
     return figure
 
 
+def error_parts(parts: pl.DataFrame) -> Any:
+    """parts: model, bias, variance, covariance (unit of y squared): the mean squared error of each model, in parts."""
+    figure, axes = _figure(5.2, 0.9 + 0.35 * parts.height)
+    ordered = parts.with_columns(total=pl.sum_horizontal("bias", "variance", "covariance")).sort(
+        "total", descending=True
+    )
+    names = [NAMES.get(name, name) for name in ordered["model"]]
+    left = [0.0] * len(names)
+    for part, colour in (("bias", RED), ("variance", ORANGE), ("covariance", BLUE)):
+        values = ordered[part].to_list()
+        axes.barh(names, values, left=left, color=colour, height=0.6, label=part)
+        left = [a + b for a, b in zip(left, values, strict=True)]
+    axes.set_xlabel("mean squared error", fontsize=8)
+    axes.legend(fontsize=7, frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
+
+
+def error_groups(ratios: pl.DataFrame) -> Any:
+    """ratios: dimension, group, ratio: mean squared error of each group over the overall one; 1 is the dashed line."""
+    figure, axes = _figure(5.2, 0.7 + 0.2 * ratios.height)
+    names = [
+        f"{group}" if name in ("weekday", "month") else f"{name}: {group}" for name, group, _ in ratios.iter_rows()
+    ]
+    colours = {
+        name: (BLUE, GREEN, ORANGE)[place % 3]
+        for place, name in enumerate(ratios["dimension"].unique(maintain_order=True))
+    }
+    at = range(ratios.height)[::-1]
+    axes.barh(list(at), ratios["ratio"].to_list(), color=[colours[name] for name in ratios["dimension"]], height=0.7)
+    axes.set_yticks(list(at), names, fontsize=7)
+    axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
+    axes.set_xlabel("squared error against the mean", fontsize=8)
+    return figure
+
+
 def svg(figure: Any) -> str:
     """The figure as an inline SVG element, the same bytes each time."""
     import matplotlib as mpl
@@ -163,4 +198,16 @@ def _dates(axes: Any, at: pl.Series) -> None:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
-__all__ = ["coverage", "error_by_step", "fan", "png", "replayed", "svg", "two_bars", "two_paths", "weights"]
+__all__ = [
+    "coverage",
+    "error_by_step",
+    "error_groups",
+    "error_parts",
+    "fan",
+    "png",
+    "replayed",
+    "svg",
+    "two_bars",
+    "two_paths",
+    "weights",
+]

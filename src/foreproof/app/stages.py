@@ -23,6 +23,7 @@ from foreproof.engine.backtest import Scored, backtest
 from foreproof.engine.build import Bench, builder, ladder
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import Replayed, decide, origins, replay_decisions
+from foreproof.engine.diagnose import Diagnosis, diagnose
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
 from foreproof.errors import BadInput, ContractError, ForeproofError
@@ -57,6 +58,7 @@ class Work:
     final: Built | None = None
     served: Mapping[Moment, Served] = field(default_factory=dict)
     scored: Scored | None = None
+    diagnosis: Diagnosis | None = None
     verdicts: tuple[Verdict, ...] = ()
     decisions: Decisions | None = None
     replayed: Replayed | None = None
@@ -200,10 +202,11 @@ def train(work: Work) -> Work:
 
 
 def score(work: Work) -> Work:
-    """Judge the past origins: scores, coverage, and whether the gain over the seasonal naive could be chance."""
+    """Judge the past origins: scores, coverage, and whether the gain could be chance, and where the error comes from."""
     past = origins(work.served, before=_cutoff(work))
-    scored = backtest(work.project.forecast, _database(work), _judged(work), past)
-    return replace(work, scored=scored)
+    plan, judged = work.project.forecast, _judged(work)
+    scored = backtest(plan, _database(work), judged, past)
+    return replace(work, scored=scored, diagnosis=diagnose(plan, scored, judged))
 
 
 def gauntlet(work: Work) -> Work:

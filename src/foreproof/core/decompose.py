@@ -57,11 +57,11 @@ def event_labels(values: pl.Series) -> pl.Series:
     """Groups of one column that is known ahead: no and yes, its few values, or thirds of its range of values.
 
     0 and 1 are `no` and `yes`; up to eight values stand as they are; more numbers are cut where thirds of the rows end;
-    more words become `none` and `some`. Null and NaN stay null.
+    no word is `none`, and more than eight words become `none` and `some`. A number that is null or NaN stays null.
     """
     if not values.dtype.is_numeric():
-        text = values.cast(pl.String)
-        return text if text.n_unique() <= _FEW else text.is_not_null().replace_strict({False: "none", True: "some"})
+        text = values.cast(pl.String).fill_null("none")
+        return text if text.n_unique() <= _FEW else (text != "none").replace_strict({False: "none", True: "some"})
     number = values.cast(pl.Float64).fill_nan(None)
     distinct = number.drop_nulls().unique().sort()
     if set(distinct) <= {0.0, 1.0}:
