@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -27,13 +29,27 @@ DAILY, STEPS, SLOW = CONTRACTS["daily"], CONTRACTS["steps"], CONTRACTS["slow"]
 FIRST = [Row("a", 1, 1, 10), Row("b", 1, 1, 20), Row("a", 2, 2, 30, 0.5)]
 
 
+@pytest.fixture(params=["folder", "s3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a lake may be: a local folder, or a bucket of an object store."""
+    return str(tmp_path / "lake") if request.param == "folder" else f"s3://{request.getfixturevalue('s3_bucket')}/lake"
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"), clock=lambda: at(1000))
+def lake(root: str) -> Lake:
+    return Lake(root, clock=lambda: at(1000))
 
 
-def _files(folder: str) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+def _store(root: str) -> Any:
+    """fsspec's file system of a root; nothing is remembered between calls."""
+    if root.startswith("s3://"):
+        return fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+    return fsspec.filesystem("file")
+
+
+def _files(root: str) -> dict[str, bytes]:
+    store = _store(root)
+    return {path: store.cat_file(path) for path in sorted(store.find(root))}
 
 
 def test_a_lake_is_the_port_of_facts(lake: Lake) -> None:
@@ -81,9 +97,9 @@ def test_a_superseding_row_is_known_at_the_load_time_at_the_earliest(lake: Lake)
     assert new[KNOWN].to_physical().to_list() == [1001, 5000]
 
 
-def test_load_times_grow_where_the_machines_clock_goes_back(tmp_path: Path) -> None:
+def test_load_times_grow_where_the_machines_clock_goes_back(root: str) -> None:
     times = iter([500, 100, 100])
-    lake = Lake(str(tmp_path), clock=lambda: at(next(times)))
+    lake = Lake(root, clock=lambda: at(next(times)))
     for qty in (1, 2, 3):
         lake.load(table_of(DAILY, [Row("a", 1, 1, qty)]))
     assert lake.batches("daily")["loaded_at"].to_list() == [at(500), at(501), at(502)]
@@ -221,8 +237,8 @@ def test_reading_before_the_first_load_says_what_to_do(lake: Lake) -> None:
             read()
 
 
-def test_a_data_digest_is_of_the_rows_and_not_of_the_files(tmp_path: Path) -> None:
-    one, two = (Lake(str(tmp_path / name), clock=lambda: at(7)) for name in ("one", "two"))
+def test_a_data_digest_is_of_the_rows_and_not_of_the_files(root: str) -> None:
+    one, two = (Lake(f"{root}/{name}", clock=lambda: at(7)) for name in ("one", "two"))
     table = table_of(DAILY, [Row("a", day, day, day) for day in range(500)])
     one.load(table)
     two.load(Table(DAILY, table.rows.sample(fraction=1.0, shuffle=True, seed=1)))
@@ -315,21 +331,22 @@ def test_a_load_reads_no_more_than_the_columns_and_days_that_it_needs(lake: Lake
     """A file of other days may be broken behind its footer, and one whose keys do not meet behind its key columns."""
     day = 86_400_000_000
     lake.load(table_of(DAILY, [Row(f"a{n}", day, day) for n in range(1000)]))
-    (old,) = Path(lake.root, "daily").glob("*.parquet")
-    content = old.read_bytes()
-    chunks = {column.path_in_schema: column for column in _chunks(old)}
-    old.write_bytes(_broken(content, list(chunks.values())))
+    store = _store(lake.root)
+    (old,) = store.glob(f"{lake.root}/daily/*.parquet")
+    content = store.cat_file(old)
+    chunks = {column.path_in_schema: column for column in _chunks(content)}
+    store.pipe_file(old, _broken(content, list(chunks.values())))
     assert lake.load(table_of(DAILY, [Row("a1", 2 * day - 1, 0)])).added == 1
-    old.write_bytes(_broken(content, [chunks["qty"], chunks["price"]]))
+    store.pipe_file(old, _broken(content, [chunks["qty"], chunks["price"]]))
     assert lake.load(table_of(DAILY, [Row("b", day, 0)])).added == 1
     with pytest.raises(StoreError):
         lake.load(table_of(DAILY, [Row("a1", day, 0, 77)]))
-    old.write_bytes(content)
+    store.pipe_file(old, content)
     assert lake.load(table_of(DAILY, [Row("a1", day, 0, 77)])).superseding == 1
 
 
-def _chunks(path: Path) -> list[Any]:
-    groups = pq.read_metadata(path)
+def _chunks(content: bytes) -> list[Any]:
+    groups = pq.read_metadata(BytesIO(content))
     return [groups.row_group(0).column(i) for i in range(groups.num_columns)]
 
 
@@ -369,27 +386,27 @@ class Intruder:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_load_that_another_one_overtook_looks_again(tmp_path: Path, exists: bool) -> None:
+def test_a_load_that_another_one_overtook_looks_again(root: str, exists: bool) -> None:
     if exists:
-        Lake(str(tmp_path), clock=lambda: at(10)).load(table_of(DAILY, [Row("z", 9, 9)]))
+        Lake(root, clock=lambda: at(10)).load(table_of(DAILY, [Row("z", 9, 9)]))
     others = [table_of(DAILY, [Row("a", 1, 1, 10)]), table_of(DAILY, [Row("b", 1, 1, 20)])]
-    lake = Unlocked(str(tmp_path), clock=Intruder(str(tmp_path), others))
+    lake = Unlocked(root, clock=Intruder(root, others))
     loaded = lake.load(table_of(DAILY, [Row("a", 1, 1, 11), Row("b", 1, 1, 20), Row("c", 1, 1)]))
     assert (loaded.batch, loaded.added, loaded.superseding, loaded.unchanged) == (3 + exists, 1, 1, 1)
     assert lake.batches("daily")["batch"].to_list() == list(range(1, 4 + exists))
     assert lake.table(DAILY).as_of(at(2000)).sort("sku")["qty"].to_list()[:3] == [11, 20, 1]
 
 
-def test_the_same_batch_from_two_writers_at_once_is_loaded_once(tmp_path: Path) -> None:
+def test_the_same_batch_from_two_writers_at_once_is_loaded_once(root: str) -> None:
     table = table_of(DAILY, FIRST)
-    loaded = Unlocked(str(tmp_path), clock=Intruder(str(tmp_path), [table])).load(table)
+    loaded = Unlocked(root, clock=Intruder(root, [table])).load(table)
     assert (loaded.already_loaded, loaded.batch, loaded.version) == (True, 1, 0)
 
 
-def test_a_load_that_always_loses_gives_up_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_that_always_loses_gives_up_in_words(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("foreproof.adapters.lake._PAUSE", 0.0)
     others = [table_of(DAILY, [Row("z", n, n)]) for n in range(30)]
-    lake = Unlocked(str(tmp_path), clock=Intruder(str(tmp_path), others))
+    lake = Unlocked(root, clock=Intruder(root, others))
     with pytest.raises(StoreError, match="20 attempts, each overtaken"):
         lake.load(table_of(DAILY, FIRST))
     assert lake.version("daily") == 19
@@ -397,25 +414,28 @@ def test_a_load_that_always_loses_gives_up_in_words(tmp_path: Path, monkeypatch:
 
 def test_a_broken_table_is_a_store_error(lake: Lake) -> None:
     lake.load(table_of(DAILY, FIRST))
-    for path in Path(lake.root, "daily").glob("*.parquet"):
-        path.write_bytes(b"not parquet")
+    store = _store(lake.root)
+    for path in store.glob(f"{lake.root}/daily/*.parquet"):
+        store.pipe_file(path, b"not parquet")
     with pytest.raises(StoreError, match="table daily: it cannot be read"):
         lake.table(DAILY)
-    (Path(lake.root, "daily", "_delta_log") / f"{0:020}.json").write_text("{broken")
+    store.pipe_file(f"{lake.root}/daily/_delta_log/{0:020}.json", b"{broken")
     with pytest.raises(StoreError, match="table daily: it cannot be read"):
         lake.version("daily")
 
 
-def test_many_loads_keep_every_batch_past_the_checkpoints_of_delta(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path), clock=lambda: at(0))
+def test_many_loads_keep_every_batch_past_the_checkpoints_of_delta(root: str) -> None:
+    lake = Lake(root, clock=lambda: at(0))
+    # Delta writes a checkpoint after a hundred commits, each of which is a dozen requests to an object store.
+    many = 105 if root.startswith("/") else 12
     first = table_of(DAILY, [Row("a", 0, 0)])
-    for n in range(105):
+    for n in range(many):
         lake.load(table_of(DAILY, [Row("a", n, n)]))
-    assert list(Path(lake.root, "daily", "_delta_log").glob("*.checkpoint.parquet"))
-    assert lake.batches("daily")["batch"].to_list() == list(range(1, 106))
+    assert bool(_store(root).glob(f"{root}/daily/_delta_log/*.checkpoint.parquet")) == (many > 100)
+    assert lake.batches("daily")["batch"].to_list() == list(range(1, many + 1))
     assert lake.load(first).already_loaded
     assert lake.table(DAILY, version=3).rows.height == 4
-    assert lake.batches("daily")["loaded_at"].to_list()[-1] == at(0) + timedelta(microseconds=104)
+    assert lake.batches("daily")["loaded_at"].to_list()[-1] == at(0) + timedelta(microseconds=many - 1)
 
 
 def test_other_writers_cannot_delete_what_the_lake_holds(lake: Lake) -> None:

@@ -43,28 +43,34 @@ def _start(code: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def _whole(root: Path) -> Table:
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A local folder, or a bucket of an object store."""
+    return str(tmp_path) if request.param == "folder" else f"s3://{request.getfixturevalue('s3_bucket')}"
+
+
+def _whole(root: str) -> Table:
     """The table after six loads that nothing disturbed."""
-    lake = Lake(str(root), clock=lambda: at(10**6))
+    lake = Lake(root, clock=lambda: at(10**6))
     for n in range(6):
         lake.load(batch(n))
     return lake.table(DAILY)
 
 
-def test_a_kill_at_any_moment_leaves_whole_batches_and_a_second_run_completes_them(tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_leaves_whole_batches_and_a_second_run_completes_them(place: str) -> None:
     rng = np.random.default_rng(20100101)
-    whole = _whole(tmp_path / "whole")
+    whole = _whole(f"{place}/whole")
     killed = 0
-    for attempt in range(8):
-        root = tmp_path / f"lake{attempt}"
-        process = _start(_LOADER, str(root))
+    for attempt in range(8 if place.startswith("/") else 3):
+        root = f"{place}/lake{attempt}"
+        process = _start(_LOADER, root)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(float(rng.uniform(0.0, 0.25)))
+        time.sleep(float(rng.uniform(0.0, 0.25 if place.startswith("/") else 2.0)))
         process.kill()
         process.communicate()
         killed += process.returncode == -9
-        lake = Lake(str(root), clock=lambda: at(10**6))
+        lake = Lake(root, clock=lambda: at(10**6))
         done = lake.version("daily")
         if done is not None:
             got = lake.table(DAILY).rows
@@ -76,15 +82,15 @@ def test_a_kill_at_any_moment_leaves_whole_batches_and_a_second_run_completes_th
     assert killed
 
 
-def test_two_processes_that_load_at_once_end_as_if_one_came_after_the_other(tmp_path: Path) -> None:
-    root = tmp_path / "lake"
-    processes = [_start(_RACER, str(root), start) for start in ("0", "0", "2")]
+def test_two_processes_that_load_at_once_end_as_if_one_came_after_the_other(place: str) -> None:
+    root = f"{place}/lake"
+    processes = [_start(_RACER, root, start) for start in ("0", "0", "2")]
     numbers: list[int] = []
     for process in processes:
         out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         numbers += [int(line) for line in out.split()]
-    lake = Lake(str(root), clock=lambda: at(10**6))
+    lake = Lake(root, clock=lambda: at(10**6))
     batches = lake.batches("daily")
     # Each batch once, numbers without gaps, and everybody was told the same number for the same batch.
     assert batches["batch"].to_list() == [1, 2, 3, 4, 5, 6]
@@ -92,8 +98,8 @@ def test_two_processes_that_load_at_once_end_as_if_one_came_after_the_other(tmp_
     assert set(numbers) == {1, 2, 3, 4, 5, 6}
     assert len(numbers) == 16
     # Loading the same batches one after the other, in the order in which they came in, gives the same lake.
-    order = {Lake(str(tmp_path / f"n{n}"), clock=lambda: at(0)).load(batch(n)).digest: n for n in range(6)}
-    again = Lake(str(tmp_path / "again"), clock=lambda: at(10**6))
+    order = {Lake(f"{place}/n{n}", clock=lambda: at(0)).load(batch(n)).digest: n for n in range(6)}
+    again = Lake(f"{place}/again", clock=lambda: at(10**6))
     for digest in batches["digest"]:
         again.load(batch(order[digest]))
     assert again.data_digest("daily") == lake.data_digest("daily")
