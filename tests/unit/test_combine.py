@@ -143,6 +143,12 @@ def test_a_series_goes_its_own_way_by_its_origins() -> None:
     assert table == pytest.approx(mixed)
 
 
+def test_members_without_any_error_share_equally() -> None:
+    errors = errors_of({"a": 0.0, "b": 0.0}).with_columns(value=pl.col("y"))
+    found = learn_weights(errors, entity=("id",), shrinkage=Shrinkage(own=6.0))
+    assert set(found.own.values()) == {(0.5, 0.5)}
+
+
 def test_errors_count_by_the_scale_of_their_series() -> None:
     errors = errors_of({"a": 1.0, "b": 2.0, "c": 4.0}, series=2)
     swapped = pl.col("model").replace({"a": "c", "c": "a"})

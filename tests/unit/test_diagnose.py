@@ -233,3 +233,11 @@ def test_the_better_of_two_models_is_found_and_equals_are_not_told_apart() -> No
     few = rivals(pl.concat([good, bad]).filter(pl.col("target") < 5), entity=["id"], horizon=12)
     assert few["p_value"].to_list() == [None]
     assert few["words"][0].startswith("not tested")
+
+
+def test_rows_that_one_model_does_not_predict_count_for_none() -> None:
+    good = points(np.random.default_rng(9))
+    bad = good.with_columns(model=pl.lit("other"), value=pl.col("value") + 1.0)
+    part = bad.filter(pl.col("step") > 3)
+    whole = rivals(pl.concat([good.filter(pl.col("step") > 3), part]), entity=["id"], horizon=12)
+    assert rivals(pl.concat([good, part]), entity=["id"], horizon=12).equals(whole)

@@ -64,7 +64,19 @@ def rivals(points: pl.DataFrame, *, entity: Sequence[str], horizon: int, loss: L
         try:
             found = diebold_mariano(losses[a].to_numpy(), losses[b].to_numpy(), horizon=horizon)
         except BadInput as error:
-            rows.append((a, b, mean_a, mean_b, mean_a - mean_b, None, None, losses.height, f"not tested: {error}"))
+            rows.append(
+                (
+                    a,
+                    b,
+                    mean_a,
+                    mean_b,
+                    mean_a - mean_b,
+                    None,
+                    None,
+                    losses.height,
+                    f"not tested: {error.found}; wanted {error.wanted}",
+                )
+            )
         else:
             rows.append((a, b, mean_a, mean_b, mean_a - mean_b, found.statistic, found.p_value, found.n, ""))
     table = with_holm(pl.DataFrame(rows, schema=_SCHEMA, orient="row"), family=[])

@@ -34,6 +34,7 @@ ORDERS: tuple[ErrorOrder, ...] = ("one step", "consecutive")
 _ALPHA = 0.05
 _TOP = 5
 _UNEVEN = 1.5  # a group whose mean square is this often the overall one is named
+_ENOUGH = 10  # rows; what fewer say is told, and asks for no look
 _PART = 0.1  # a systematic part of the squared error from which it is named
 
 
@@ -158,8 +159,8 @@ def _centre(table: pl.DataFrame) -> Finding:
         return Finding("mean zero", "not tested", "one origin and one series: no cluster to compare with")
     # the weaker evidence of the two clusterings
     row = tested.sort("p_value", "cluster", descending=[True, False]).row(0, named=True)
-    way = "too high" if row["mean_error"] > 0.0 else "too low"
-    words = f"forecast - truth is {row['mean_error']:.3g} in the mean, {way} (95% interval {row['low']:.3g} to {row['high']:.3g} "
+    way = ", too high" if row["mean_error"] > 0.0 else ", too low" if row["mean_error"] < 0.0 else ""
+    words = f"forecast - truth is {row['mean_error']:.3g} in the mean{way} (95% interval {row['low']:.3g} to {row['high']:.3g} "
     words += f"over {row['n']} {row['cluster'] if row['cluster'] == 'series' else 'origins'}, p = {row['p_value']:.2g})"
     return Finding("mean zero", "look" if row["p_value"] < _ALPHA else "fine", words)
 
@@ -175,8 +176,10 @@ def _growth(table: pl.DataFrame, variance: pl.DataFrame) -> Finding:
     words = f"error variance grows as step ^ {row['exponent']:.2g}{interval}{ratio}"
     if row["p_value"] is not None:
         words += f"; Brown-Forsythe p = {row['p_value']:.2g}"
+    if row["low"] is None:
+        return Finding("variance by step", "not tested", f"{words}; one origin gives no interval")
     # more than a random walk's growth: something drifts away from the truth
-    return Finding("variance by step", "look" if row["low"] is not None and row["low"] > 1.0 else "fine", words)
+    return Finding("variance by step", "look" if row["low"] > 1.0 else "fine", words)
 
 
 def _parts(table: pl.DataFrame) -> Finding:
@@ -186,7 +189,7 @@ def _parts(table: pl.DataFrame) -> Finding:
     words = f"{row['um']:.1%} of the squared error is bias, {row['us']:.1%} unequal spread, {row['uc']:.1%} timing (covariance)"
     systematic = row["um"] + row["us"]
     words += "; the first two could be calibrated away" if systematic > _PART else ""
-    return Finding("parts of the error", "look" if systematic > _PART else "fine", words)
+    return Finding("parts of the error", "look" if systematic > _PART and row["n"] >= _ENOUGH else "fine", words)
 
 
 def _groups(table: pl.DataFrame) -> list[Finding]:
@@ -204,7 +207,7 @@ def _groups(table: pl.DataFrame) -> list[Finding]:
         times = row["mean_square"] / whole["mean_square"]
         words = f"{row['group']} has the largest error: {row['share']:.1%} of the squared error in {row['n'] / whole['n']:.1%} "
         words += f"of the rows, {times:.2f} times the mean"
-        found.append(Finding(f"by {name}", "look" if times >= _UNEVEN else "fine", words))
+        found.append(Finding(f"by {name}", "look" if times >= _UNEVEN and row["n"] >= _ENOUGH else "fine", words))
     return found
 
 
@@ -222,7 +225,7 @@ def _pairs(table: pl.DataFrame) -> Finding:
     mine = table.filter((pl.col("model_a") == OURS) | (pl.col("model_b") == OURS))
     tested = mine.drop_nulls("p_holm")
     if tested.is_empty():
-        words = str(mine["words"][0]) if mine.height else "one model alone"
+        words = str(mine["words"][0]).removeprefix("not tested: ") if mine.height else "one model alone"
         return Finding("against the members", "not tested", words)
     sure = tested.filter(pl.col("p_holm") < _ALPHA)
     better = _names(sure, won=True)

@@ -22,6 +22,7 @@ MODEL, SCALE = "model", "scale"
 _BEND = 0.1
 """Errors below this share of the mean error count by their square, so that the objective has one gradient everywhere."""
 _ROUNDS = 500
+_LEAST = 1e-150  # an error of zero, and still a number when squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,7 @@ def _own(
     sizes = wide.select(*entity, *(pl.col(member).abs() for member in members))
     floor = 0.001 * float(np.mean(np.abs(matrix)))
     grouped = sizes.group_by(entity, maintain_order=True).mean() if entity else sizes.mean()
-    inverse = 1.0 / np.maximum(grouped.select(members).to_numpy() + floor, np.finfo(float).tiny) ** 2
+    inverse = 1.0 / np.maximum(grouped.select(members).to_numpy() + floor, _LEAST) ** 2
     shares = inverse / inverse.sum(axis=1, keepdims=True)
     keys = grouped.select(entity).cast(pl.String).rows() if entity else [()]
     return {tuple(key): tuple(share) for key, share in zip(keys, shares.tolist(), strict=True)}
