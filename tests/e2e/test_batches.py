@@ -151,6 +151,23 @@ def test_steps_without_a_load_time_are_rehearsed_too(tmp_path: Path) -> None:
     assert not (folder / ".foreproof" / "lake" / "sales").exists()
 
 
+def test_a_table_whose_contract_no_longer_fits_keeps_the_others_from_being_written(tmp_path: Path) -> None:
+    stock = """  stock:
+    key: [item, date]
+    happened: {column: date, formats: ["%Y-%m-%d"]}
+    known: same_as_happened
+    columns: {item: text, units: {type: decimal, decimals: 0}}
+series:"""
+    plan = MANY.replace("series:", stock).replace("{url: exports}", "{url: exports}\n  stock: {url: sales.csv}")
+    folder = months(tmp_path, plan=plan)
+    assert run(folder).error is None
+    (folder / "foreproof.yaml").write_text(plan.replace("decimals: 0}}", "decimals: 2}}"), encoding="utf-8")
+    write(folder, "sales-2024-06.csv", [("item 0", date(2024, 6, 1), 4)])
+    done = run(folder)
+    assert "decimal:2 in the contract, decimal:0 in the lake" in str(done.error)
+    assert sources(folder) == NAMES
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

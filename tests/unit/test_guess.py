@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
+import openpyxl
 import polars as pl
 import pytest
 
@@ -47,6 +49,21 @@ def test_semicolons_decimal_commas_and_day_first_dates_are_seen(tmp_path: Path) 
     assert stamp.formats == ("%d.%m.%Y",)
     assert plan.plan.values["sources"]["a"]["delimiter"] == ";"
     assert plan.plan.values["sources"]["a"]["decimal"] == ","
+
+
+def test_a_compressed_file_and_a_workbook_are_guessed_like_the_plain_file(tmp_path: Path) -> None:
+    days = [date(2024, 1, 1) + timedelta(days=d) for d in range(60)]
+    frame = pl.DataFrame({"day": days, "shop": ["north"] * 60, "units": [d % 7 for d in range(60)]})
+    frame.write_csv(tmp_path / "a.csv")
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    book = openpyxl.Workbook()
+    for row in (tuple(frame.columns), *frame.rows()):
+        book.active.append(row)  # type: ignore[union-attr]
+    book.save(tmp_path / "a.xlsx")
+    plain, packed, excel = (guessed(tmp_path / name).task.series for name in ("a.csv", "a.csv.gz", "a.xlsx"))
+    assert (plain.by, plain.value, plain.grid.describe()) == (("shop",), "units", "1d")
+    for other in (packed, excel):
+        assert (other.by, other.value, other.grid) == (plain.by, plain.value, plain.grid)
 
 
 def test_rows_that_repeat_are_their_own_key_and_are_summed(tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_what_is_secret_is_read_from_the_environment_and_never_shown(tmp_path: P
     given = source(url="env:WHERE")
     assert given.describe() == "env:WHERE"
     (batch,) = given.batches(reading(tmp_path, environ={"WHERE": str(tmp_path / "a.csv")}))
-    assert batch.frame.height == 3
+    assert (batch.name, batch.frame.height) == ("env:WHERE", 3)
     with pytest.raises(SourceError) as error:
         list(source(url="http://me:word@localhost:1/a.csv?sig=word").batches(reading(tmp_path)))
     assert "word" not in str(error.value)

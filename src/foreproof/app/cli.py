@@ -32,7 +32,7 @@ for name, group in (("new", new_app), ("runs", runs_app), ("log", log_app), ("de
 @new_app.command("forecast")
 def new_forecast(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="where to make it")],
-    data: Annotated[Path, typer.Option(help="a CSV or Parquet file with a date and a number")],
+    data: Annotated[Path, typer.Option(help="a CSV, Parquet or Excel file with a date and a number")],
 ) -> None:
     """Guess a plan from a file of yours, and write it with comments."""
     commands.new_forecast(folder, data)

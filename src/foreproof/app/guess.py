@@ -14,7 +14,9 @@ import polars as pl
 import yaml
 
 from foreproof.adapters.sources import Files, read
+from foreproof.adapters.sources.files import format_of
 from foreproof.adapters.sources.text import Dialect
+from foreproof.adapters.sources.unpack import unpack
 from foreproof.core.clock import tick_values
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.errors import BadInput
@@ -41,7 +43,7 @@ class _Stamp:
 
 
 def guess_plan(path: Path, *, now: datetime, url: str = "") -> str:
-    """The text of a commented foreproof.yaml for a CSV or Parquet file with a date (or step) and a number.
+    """The text of a commented foreproof.yaml for a CSV, Parquet or Excel file with a date (or step) and a number.
 
     url: how the plan names the file, else its path.
 
@@ -104,12 +106,12 @@ def guess_plan(path: Path, *, now: datetime, url: str = "") -> str:
 
 
 def _read(path: Path) -> tuple[Files, pl.DataFrame]:
-    if path.suffix.lower() in (".parquet", ".pq"):
-        source = Files(str(path), "parquet")
-        return source, read(source, folder=path.parent)
     if not path.is_file():
-        raise BadInput(str(path), found="no such file", wanted="a CSV or Parquet file", fix="check --data")
-    body = path.read_bytes()
+        raise BadInput(str(path), found="no such file", wanted="a CSV, Parquet or Excel file", fix="check --data")
+    if (kind := format_of(path.name)) != "csv":
+        source = Files(str(path), kind)
+        return source, read(source, folder=path.parent)
+    body = unpack(str(path), path.read_bytes())
     encoding = _encoding(body)
     head = body.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()[:50]
     delimiter = max(",;\t|", key=lambda mark: min((line.count(mark) for line in head if line), default=0))

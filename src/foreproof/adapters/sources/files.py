@@ -110,9 +110,10 @@ def _parts(files: Files, reading: Reading) -> list[tuple[str, Callable[[], bytes
     url = secret(files.url, reading.environ, "sources: url")
     if url.startswith(_PACKAGE):
         path = _packaged(url)
-        return [(url, lambda: path)]
+        return [(files.describe(), lambda: path)]
     if "://" not in url or url.startswith(_LOCAL):
-        return [(name, lambda path=path: path) for name, path in _local(url, reading.folder)]  # type: ignore[misc]
+        found = _local(url, reading.folder)
+        return [(files.describe() if name == url else name, lambda path=path: path) for name, path in found]  # type: ignore[misc]
     options = {key: _option(key, value, reading.environ) for key, value in files.options.items()}
     with _told(url):
         system, root = fsspec.core.url_to_fs(url, **options)
@@ -120,19 +121,20 @@ def _parts(files: Files, reading: Reading) -> list[tuple[str, Callable[[], bytes
         paths = _addressed(system, root, url)
     if not paths:
         raise SourceError(shown(url), found="no files", wanted="at least one")
-    one = paths == [root]
+    alone = paths == [root]
 
     def get(path: str) -> bytes:
         with _told(url):
             return bytes(system.cat_file(path))
 
-    return [(shown(url) if one else _short(path, paths), lambda path=path: get(path)) for path in paths]  # type: ignore[misc]
+    return [(files.describe() if alone else _short(path, paths), lambda path=path: get(path)) for path in paths]  # type: ignore[misc]
 
 
 def _addressed(system: Any, root: str, url: str) -> list[str]:
     """The paths that an address names: the files of a folder (a slash at its end) or of a pattern, or itself."""
-    magic = "*[" if url.startswith(("http://", "https://")) else _MAGIC
-    if url.endswith("/"):
+    web = url.startswith(("http://", "https://"))
+    magic = "*[" if web else _MAGIC
+    if url.endswith("/") and not web:
         return sorted(
             one["name"] for one in system.ls(root, detail=True) if one["type"] == "file" and _is_data(one["name"])
         )
@@ -179,7 +181,7 @@ def _told(url: str) -> Iterator[None]:
     """Errors of an address's client in house form, without what is secret in the address."""
     try:
         yield
-    except ForeproofError:
+    except (ForeproofError, MemoryError):
         raise
     except Exception as error:  # each client has a tree of errors of its own
         words = " ".join(str(error).replace(url, shown(url)).split())[:300]
@@ -201,7 +203,7 @@ def _packaged(url: str) -> Path:
 
 
 def _read_one(files: Files, name: str, content: bytes | Path, wanted: Sequence[str]) -> pl.DataFrame:
-    match _format(files, name):
+    match files.format or format_of(name):
         case "excel":
             return read_sheet(name, _body(content), files.sheet, wanted=wanted)
         case "parquet":
@@ -213,10 +215,9 @@ def _read_one(files: Files, name: str, content: bytes | Path, wanted: Sequence[s
             return read_text(name, body, files.dialect, wanted=wanted)
 
 
-def _format(files: Files, name: str) -> Format:
-    """The format that the plan states, else that of the ending before the compression's."""
-    ending = os.path.splitext(plain_name(name))[1]
-    return files.format or _FORMATS.get(ending, "csv")
+def format_of(name: str) -> Format:
+    """The format that a file's ending stands for; of a compressed one, the ending before that of the compression."""
+    return _FORMATS.get(os.path.splitext(plain_name(name))[1], "csv")
 
 
 def _body(content: bytes | Path) -> bytes:
@@ -245,4 +246,4 @@ def _parquet(name: str, content: bytes | Path, wanted: Sequence[str]) -> pl.Data
         ) from None
 
 
-__all__ = ["Batches", "Files", "Format", "parse_files"]
+__all__ = ["Batches", "Files", "Format", "format_of", "parse_files"]

@@ -21,7 +21,7 @@ from foreproof.errors import SourceError
 
 Decimal = Literal[".", ","]
 _DELIMITERS = (",", ";", "\t", "|")
-_CHUNK = 1 << 22
+_CHUNK = 1 << 20
 """Bytes that are decoded or counted at a time."""
 _NEWLINE = 10
 
@@ -153,20 +153,21 @@ def _is_ragged(body: bytes, start: int, width: int, dialect: Dialect) -> bool:
     quoted, carried = 0, 0
     for at in range(start, len(body), _CHUNK):
         piece = np.frombuffer(body, dtype=np.uint8, count=min(_CHUNK, len(body) - at), offset=at)
-        outside = np.ones(len(piece), dtype=bool)
-        if quote >= 0:
-            parity = (np.cumsum(piece == quote) + quoted) & 1
-            outside, quoted = parity == 0, int(parity[-1])
-        marks = np.flatnonzero((piece == mark) & outside)
-        ends = np.flatnonzero((piece == _NEWLINE) & outside)
-        counts = np.diff(np.searchsorted(marks, ends), prepend=0)
-        if len(ends):
+        marks, ends = piece == mark, piece == _NEWLINE
+        if quoted or (quote >= 0 and body.find(quote, at, at + _CHUNK) >= 0):
+            # A count modulo 256 is as odd as the count itself.
+            outside = ((np.cumsum(piece == quote, dtype=np.uint8) + np.uint8(quoted)) & 1) == 0
+            quoted = int(not outside[-1])
+            marks, ends = marks & outside, ends & outside
+        places, stops = np.flatnonzero(marks), np.flatnonzero(ends)
+        counts = np.diff(np.searchsorted(places, stops), prepend=0)
+        if len(stops):
             counts[0] += carried
-            carried = len(marks) - int(counts.sum()) + carried
+            carried = len(places) - int(counts.sum()) + carried
             if (counts != width - 1).any():
                 return True
         else:
-            carried += len(marks)
+            carried += len(places)
     return bool(body[-1] != _NEWLINE and carried != width - 1)
 
 
