@@ -34,3 +34,16 @@ def first_ragged_line(text: str, width: int) -> int | None:
                 fields = 1
             line += 1
     return None
+
+
+def repeated_keys(batches: list[dict[tuple[str | None, int], int | None]]) -> tuple[int, int]:
+    """How many keys come in more than one batch, and how often one comes with another value than the time before."""
+    last: dict[tuple[str | None, int], int | None] = {}
+    again, changed = set(), 0
+    for batch in batches:
+        for key, value in batch.items():
+            if key in last:
+                again.add(key)
+                changed += value != last[key]
+            last[key] = value
+    return len(again), changed

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import naive_sources as naive
-from foreproof.adapters.sources import Batch, Reading, Source, parse_source, read
+from foreproof.adapters.sources import Batch, Reading, Source, parse_source, read, text
 from foreproof.adapters.sources.batch import secret, shown
 from foreproof.adapters.sources.text import Dialect, read_text
 from foreproof.core.contract import parse_contract
@@ -257,6 +257,7 @@ def test_pieces_of_any_size_give_the_same_answer(monkeypatch: pytest.MonkeyPatch
     for size in range(1, 12):
         monkeypatch.setattr("foreproof.adapters.sources.text._CHUNK", size)
         assert read_text("a.csv", good.encode(), Dialect()).height == 3
+        assert not text._is_ragged(good.encode(), 4, 2, Dialect()), "or each good file is read twice"
         assert read_text("a.csv", good.encode("utf-16"), Dialect(encoding="utf-16")).height == 3
         with pytest.raises(SourceError, match="in line 8"):
             read_text("a.csv", bad.encode(), Dialect())
