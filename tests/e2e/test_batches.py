@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 from project import PLAN, csv, environment, foreproof, make, manifests, rows
 
+from foreproof.adapters.sources import Batch, Reading
 from foreproof.app.progress import Silent
 from foreproof.app.project import Project, open_project
 from foreproof.app.runner import Outcome, execute
@@ -240,3 +242,38 @@ def test_a_line_that_repeats_is_told_with_its_file(tmp_path: Path) -> None:
     write(folder, NAMES[2], [*given, given[0]])
     told = [finding.found for finding in run(folder, "check").work.findings if finding.check == "duplicates"]
     assert told == [f"{NAMES[2]}: 1 rows repeat another one in every column"]
+
+
+class Nothing:
+    """A source that has nothing newer than the lake."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def describe(self) -> str:
+        return "shop, newer rows"
+
+    def batches(self, reading: Reading) -> Iterator[Batch]:
+        self.asked += [reading.newest("date"), reading.newest("units"), reading.wanted]
+        yield from ()
+
+
+def test_a_source_that_has_nothing_newer_adds_nothing_and_the_run_goes_on(tmp_path: Path) -> None:
+    folder, source = months(tmp_path), Nothing()
+    run(folder)
+    project = open_project(folder)
+    vars(project)["sources"] = {"sales": source}
+    done = execute(project, progress=Silent(), until="load")
+    assert done.error is None
+    assert done.work.loads == ()
+    last, most = (max(row[place] for row in rows(items=2)) for place in (1, 2))
+    assert source.asked == [last, most, ("item", "units", "date")]
+        max(day for _, day, _ in rows(items=2)),
+        max(units for _, _, units in rows(items=2)),
+        ("item", "units", "date"),
+    ]
+    assert "nothing new" in done.page.read_text(encoding="utf-8")
+    assert sources(folder) == NAMES
+    empty = open_project(make(tmp_path / "empty"))
+    vars(empty)["sources"] = {"sales": source}
+    assert "a source or a loaded batch" in str(execute(empty, progress=Silent(), until="load").error)
