@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -12,6 +12,7 @@ from foreproof.core.paths import Paths
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE, Prediction
 from foreproof.models.combine import Weights, combine, held_out, learn_weights
 from foreproof.models.conformal import apply_intervals, fit_intervals, residuals, sum_residuals, total
+from foreproof.models.pool import series_class
 from foreproof.models.sample import Sampler
 from foreproof.models.scale import series_scale
 from foreproof.workloads.forecast import BASELINE, ForecastPlan
@@ -66,8 +67,7 @@ def serve(
     columns, `cutoff`, `step`, `y` at those origins, as known at the cutoff. targets: the target as known at each of them.
     """
     entity = plan.task.entity
-    season = plan.task.season
-    scales = pl.concat([series_scale(frame, season, entity=entity, cutoff=c) for c, frame in targets.items()])
+    scales = pl.concat([_scales(plan, frame, c) for c, frame in targets.items()])
     known = actuals.drop_nulls("y")
     errors = points.join(known, on=[*entity, CUTOFF, STEP]).join(scales, on=[*entity, CUTOFF])
     weights = learn_weights(errors, entity=entity)
@@ -75,14 +75,15 @@ def serve(
     members = {str(name): frame for (name,), frame in points.sort(MODEL).group_by([MODEL], maintain_order=True)}
     point = _clipped(combine(_predictions(members, entity, now), weights), plan.low)
     # Weights learned on the other origins: residuals of the very errors that they fit would be too small.
-    ours = _sampler(plan, point, residuals(held_out(errors, entity=entity), known, scales), scales.filter(now))
+    past = _clipped(held_out(errors, entity=entity), plan.low)
+    ours = _sampler(plan, point, residuals(past, known, scales, low=plan.low), scales.filter(now))
     baseline = members[BASELINE]
-    naive_past = residuals(_prediction(baseline.filter(~now), entity), known, scales)
+    naive_past = residuals(_prediction(baseline.filter(~now), entity), known, scales, low=plan.low)
     naive = _sampler(
         plan, _clipped(_prediction(baseline.filter(now), entity), plan.low), naive_past, scales.filter(now)
     )
     return Served(
-        rows=pl.concat([point.canonical(), _calibrated(plan, ours).canonical()]),
+        rows=pl.concat([point.canonical(), ours.quantiles(plan.levels).canonical()]),
         member_rows=_long(points.filter(now), entity),
         totals=_totals(plan, ours),
         baseline_totals=_totals(plan, naive),
@@ -93,21 +94,37 @@ def serve(
     )
 
 
+def _scales(plan: ForecastPlan, target: pl.DataFrame, cutoff: Moment) -> pl.DataFrame:
+    """The scale of each series at a cutoff, and the class that its residuals are pooled in, if the plan has classes."""
+    entity = plan.task.entity
+    scales = series_scale(target, plan.task.season, entity=entity, cutoff=cutoff)
+    if plan.calibration.pool == "none":
+        return scales
+    classes = series_class(target, plan.calibration.pool, entity=entity, cutoff=cutoff)
+    return scales.join(classes, on=[*entity, CUTOFF], how="left", maintain_order="left")
+
+
 def _sampler(plan: ForecastPlan, point: Prediction, past: pl.DataFrame, scales: pl.DataFrame) -> Sampler:
-    return Sampler(point, past, scales, plan.levels, low=plan.low, count=plan.paths, seed=plan.plan.seed)
-
-
-def _calibrated(plan: ForecastPlan, belief: Sampler) -> Prediction:
-    intervals = fit_intervals(belief.past, entity=plan.task.entity, levels=plan.levels, calibration=belief.calibration)
-    return apply_intervals(belief.point, belief.scales, intervals, low=plan.low)
+    return Sampler(
+        point,
+        past,
+        scales,
+        plan.levels,
+        low=plan.low,
+        calibration=plan.calibration,
+        count=plan.paths,
+        seed=plan.plan.seed,
+    )
 
 
 def _totals(plan: ForecastPlan, belief: Sampler) -> pl.DataFrame:
     """Quantiles of the sum over the window that an order covers, from the residuals of such sums."""
     cover = plan.ordering.cover if plan.ordering else plan.task.horizon
-    # Only origins of a series at which every step of the window had settled have a sum to learn from.
+    # Only origins of a series at which every step of the window had settled have a sum to learn from. A sum is rarely near
+    # the bound, so it is cut off there and no more.
     found = sum_residuals(belief.past, plan.task.entity, cover)
-    intervals = fit_intervals(found, entity=plan.task.entity, levels=plan.levels, calibration=belief.calibration)
+    calibration = replace(belief.calibration, bound=0)
+    intervals = fit_intervals(found, entity=plan.task.entity, levels=plan.levels, calibration=calibration)
     sums = apply_intervals(total(belief.point, cover), belief.scales, intervals, low=plan.low)
     return sums.canonical().select(*plan.task.entity, CUTOFF, LEVEL, VALUE)
 

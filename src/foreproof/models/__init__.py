@@ -14,20 +14,21 @@ from foreproof.models.combine import (
     weights_of,
 )
 from foreproof.models.conformal import (
-    Calibration,
     Intervals,
     apply_intervals,
     calibrate_total,
-    conformal_quantile,
     fit_intervals,
     intervals_of,
     residuals,
     sum_residuals,
     total,
 )
+from foreproof.models.depend import Dependence, dependence
+from foreproof.models.marginal import KNOTS, levelled, marginal_values, quantile_function, quantile_mean
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
+from foreproof.models.offsets import Calibration, Errors, conformal_quantile, moved_levels
 from foreproof.models.registry import KINDS, parse_models
-from foreproof.models.sample import KNOTS, Sampler, dependence, quantile_function
+from foreproof.models.sample import Sampler
 from foreproof.models.scale import series_scale
 from foreproof.models.scaling import Columns, learn_columns, scaled
 from foreproof.models.season import Seasonal, learn_seasonal
@@ -39,6 +40,8 @@ __all__ = [
     "AutoETS",
     "Calibration",
     "Columns",
+    "Dependence",
+    "Errors",
     "FittedBoost",
     "FittedLocal",
     "FittedNaive",
@@ -64,10 +67,14 @@ __all__ = [
     "learn_columns",
     "learn_seasonal",
     "learn_weights",
+    "levelled",
     "load_boost",
     "load_local",
+    "marginal_values",
+    "moved_levels",
     "parse_models",
     "quantile_function",
+    "quantile_mean",
     "residuals",
     "scaled",
     "series_scale",

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE, Prediction
 from foreproof.errors import BadInput
-from foreproof.models.late import library
+from foreproof.models.offsets import Bools, Calibration, Errors, conformal_quantile, step_offsets
 from foreproof.models.panel import Floats, Ints, Y
+from foreproof.models.pool import FAR, POOL, ROOM, cells_of, edges_of, height_of, place_of
 from foreproof.models.scale import SCALE
 
-Bools = npt.NDArray[np.bool_]
+Table = tuple[tuple[float, ...], ...]
 
 RESIDUAL = "residual"
 _FACTOR = "_factor"
@@ -31,37 +31,25 @@ _WIDEST = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """How residuals become intervals.
-
-    enough: residuals that a step's quantiles need; below it the nearest steps are borrowed. own: the origins after which
-    a series' factor is half its own and half 1; infinity for pooled intervals alone. shocks: whether intervals are wider
-    where origins differ from each other. median: `point` keeps the 0.5 quantile at the point forecast, because a bias of
-    few origins may have been theirs alone, and lets the others hold both cases (the residuals as they were, and without
-    their median); `residuals` takes them as they were, the textbook's intervals.
-    """
-
-    enough: int = 100
-    own: float = 4.0
-    shocks: bool = True
-    median: Literal["point", "residuals"] = "point"
-
-
-@dataclass(frozen=True, slots=True)
 class Intervals:
     """Quantiles of scaled residuals.
 
     offsets: for each of `steps` and `levels` (both rising) what is added to a point forecast, in scales of its series.
     factors: by series, what its scale is multiplied by. count: the residuals behind each step. origins: how many.
+    edges: of the places near the bound, in scales (see `pool.edges_of`). pools: the offsets of each other class and place,
+    by `pool.cells_of`; a class or place that is not among them takes those of the pool. means: the mean residual of each.
     """
 
     entity: tuple[str, ...]
     steps: tuple[int, ...]
     levels: tuple[float, ...]
-    offsets: tuple[tuple[float, ...], ...]
+    offsets: Table
     factors: Mapping[tuple[str, ...], float]
     count: tuple[int, ...]
     origins: int
+    edges: tuple[float, ...] = ()
+    pools: Mapping[tuple[str, int], Table] = field(default_factory=dict)
+    means: Mapping[tuple[str, int], float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -73,6 +61,11 @@ class Intervals:
             "factors": [{"series": list(key), "factor": self.factors[key]} for key in sorted(self.factors)],
             "count": list(self.count),
             "origins": self.origins,
+            "edges": list(self.edges),
+            "pools": [
+                {"pool": c, "place": b, "offsets": [list(row) for row in self.pools[c, b]], "mean": self.means[c, b]}
+                for c, b in sorted(self.pools)
+            ],
         }
 
 
@@ -86,23 +79,35 @@ def intervals_of(values: Mapping[str, Any]) -> Intervals:
         factors={tuple(each["series"]): float(each["factor"]) for each in values["factors"]},
         count=tuple(values["count"]),
         origins=int(values["origins"]),
+        edges=tuple(values.get("edges", ())),
+        pools={
+            (each["pool"], int(each["place"])): tuple(tuple(row) for row in each["offsets"])
+            for each in values.get("pools", ())
+        },
+        means={(each["pool"], int(each["place"])): float(each["mean"]) for each in values.get("pools", ())},
     )
 
 
-def residuals(points: Prediction, actuals: pl.DataFrame, scales: pl.DataFrame) -> pl.DataFrame:
-    """Entity columns, cutoff, step, `residual` = (y - point) / scale.
+def residuals(
+    points: Prediction, actuals: pl.DataFrame, scales: pl.DataFrame, *, low: float | None = None
+) -> pl.DataFrame:
+    """Entity columns, cutoff, step, `residual` = (y - point) / scale; with `low`, `room` = (point - low) / scale, at least 0.
 
     actuals: entity columns, cutoff, step, `y`; a null y has not settled and is left out. scales: entity columns, cutoff,
-    `scale` (unit of y), as `series_scale` gives. Raises BadInput where a scale is missing or not above 0, or a y infinite.
+    `scale` (unit of y), as `series_scale` gives, and a class, `pool`, if there is one. low: the bound of y. Raises BadInput
+    where a scale is missing or not above 0, or a y infinite.
     """
     index = [*points.entity, CUTOFF, STEP]
     pairs = points.rows.select(*index, VALUE).join(actuals.select(*index, Y).drop_nulls(Y), on=index, how="inner")
-    pairs = pairs.join(scales.select(*points.entity, CUTOFF, SCALE), on=[*points.entity, CUTOFF], how="left")
+    pairs = pairs.join(scales.select(*points.entity, CUTOFF, *_known(scales)), on=[*points.entity, CUTOFF], how="left")
     sound = pl.all_horizontal(pl.col(SCALE) > 0, pl.col(SCALE).is_finite(), pl.col(Y).is_finite())
     wrong = pairs.filter(~sound.fill_null(False))
     if wrong.height:
         raise BadInput("residuals", found=f"{wrong.row(0, named=True)}", wanted="a finite y and a scale above 0")
-    return pairs.select(*index, ((pl.col(Y) - pl.col(VALUE)) / pl.col(SCALE)).alias(RESIDUAL)).sort(index)
+    columns = [((pl.col(Y) - pl.col(VALUE)) / pl.col(SCALE)).alias(RESIDUAL)]
+    if low is not None:
+        columns.append(((pl.col(VALUE) - low).clip(0.0) / pl.col(SCALE)).alias(ROOM))
+    return pairs.select(*index, *columns, *([POOL] if POOL in pairs.columns else [])).sort(index)
 
 
 def fit_intervals(
@@ -110,8 +115,9 @@ def fit_intervals(
 ) -> Intervals:
     """Quantiles of residuals by step, at any levels strictly between 0 and 1.
 
-    found: entity columns, cutoff, step, `residual`. Among n residuals the quantile of a level p above one half is the
-    one of rank ceil((n + 1) p), below it that of rank n + 1 - ceil((n + 1) (1 - p)): if the next residual is
+    found: entity columns, cutoff, step, `residual`, and, where they matter, `room` and `pool` (see `residuals`). Among n
+    residuals the quantile of a level p above one half is the one of rank ceil((n + 1) p), below it that of rank
+    n + 1 - ceil((n + 1) (1 - p)): if the next residual is
     exchangeable with these, it lies at or below the first with probability p at least, and between the two of a central
     interval with its nominal coverage at least. Where that rank does not exist (n too small), the outermost residual is
     moved out to the prediction quantile of a Student t, which assumes normal errors and is no guarantee.
@@ -125,6 +131,12 @@ def fit_intervals(
     Shocks: with W the variance within origins and B that between them (one-way random effects, Searle, Casella &
     McCulloch 1992), k origins show W + (1 - 1/k) B and a new one has W + (1 + 1/k) B about their mean: residuals are
     spread about their median by the root of that ratio, at most sqrt(3) for two origins and sqrt(2) for three.
+
+    Classes (Mondrian: Vovk, Lindsay, Nouretdinov & Gammerman 2003): the residuals of each `pool` have offsets of their own,
+    drawn n / (n + `enough`) of the way from those of all. Points near the bound have theirs too, because there errors are
+    lopsided; see `pool.edges_of`.
+
+    `adaptive` and `recent`: see `offsets.moved_levels` and `offsets.conformal_quantile`.
     """
     calibration = calibration or Calibration()
     wanted = tuple(sorted(set(levels)))
@@ -135,26 +147,36 @@ def fit_intervals(
     if not found[RESIDUAL].is_finite().all():
         raise BadInput("intervals", found="residuals that are no finite numbers", wanted="finite residuals")
     held, factors = factored(found.sort(*entity, CUTOFF, STEP), list(entity), calibration.own)
-    steps = held[STEP].to_numpy()
-    value = held[RESIDUAL].to_numpy()
-    origin = held[CUTOFF].rank("dense").to_numpy() - 1
-    growth = _growth(value, steps)
-    offsets, count = [], []
-    seen = np.unique(steps)
-    for step in seen:
-        inside = _near(steps, int(step), calibration.enough)
-        here = value[inside] * (step / steps[inside]) ** growth
-        spread = _widening(here, origin[inside]) if calibration.shocks else 1.0
-        offsets.append(_offsets(here, wanted, spread, calibration.median))
-        count.append(int(inside.sum()))
+    origin = held[CUTOFF].rank("dense").cast(pl.Int64).to_numpy() - 1
+    errors = Errors(held[RESIDUAL].to_numpy(), held[STEP].to_numpy(), origin)
+    edges = edges_of(held, errors.value, calibration)
+    place = place_of(held, edges)
+    steps = np.unique(errors.step)
+    heights = Errors(height_of(held, place), errors.step, errors.origin)
+
+    def fitted(rows: Bools, near: bool) -> tuple[Floats, Ints]:
+        those = (heights if near else errors).where(rows)
+        return step_offsets(those, steps, levels=wanted, calibration=calibration, near=near)
+
+    far = place == FAR
+    offsets, count = fitted(far if far.sum() >= calibration.enough else np.ones_like(far), False)
+    pools: dict[tuple[str, int], Floats] = {}
+    for name, at, rows in cells_of(held, place):
+        parent = pools.get(("", at), offsets)
+        mine, many = fitted(rows, at != FAR)
+        share = (many / (many + calibration.enough))[:, None] if name else 1.0
+        pools[name, at] = np.sort(share * mine + (1.0 - share) * parent, axis=1)
     return Intervals(
         entity=tuple(entity),
-        steps=tuple(seen.tolist()),
+        steps=tuple(steps.tolist()),
         levels=wanted,
-        offsets=tuple(tuple(row.tolist()) for row in offsets),
+        offsets=_table(offsets),
         factors=factors,
-        count=tuple(count),
+        count=tuple(count.tolist()),
         origins=held[CUTOFF].n_unique(),
+        edges=edges,
+        pools={key: _table(found) for key, found in pools.items()},
+        means={(name, at): float(errors.value[rows].mean()) for name, at, rows in cells_of(held, place)},
     )
 
 
@@ -166,32 +188,54 @@ def apply_intervals(
     scales: entity columns, cutoff, `scale` of the cutoffs predicted at. A step that was not calibrated takes the
     nearest one that was. Raises BadInput where a scale is missing.
     """
-    rows, values = interval_values(point, scales, intervals, low=low)
-    many = len(intervals.levels)
-    quantiles = rows[np.repeat(np.arange(rows.height), many)].with_columns(
-        pl.Series(LEVEL, np.tile(intervals.levels, rows.height), dtype=pl.Float64),
+    rows, unit = interval_rows(point, scales, intervals, low=low)
+    values = rows[VALUE].to_numpy()[:, None] + unit[:, None] * offsets_of(rows, intervals)
+    values = np.sort(values if low is None else np.maximum(values, low), axis=1)
+    return long_quantiles(point.entity, rows, levels=intervals.levels, values=values)
+
+
+def long_quantiles(entity: Sequence[str], rows: pl.DataFrame, *, levels: Sequence[float], values: Floats) -> Prediction:
+    """The prediction of quantiles, rows x levels, of the series, cutoffs and steps of some rows."""
+    many = len(levels)
+    quantiles = rows.select(*entity, CUTOFF, STEP)[np.repeat(np.arange(rows.height), many)].with_columns(
+        pl.Series(LEVEL, np.tile(np.asarray(levels, dtype=np.float64), rows.height)),
         pl.Series(VALUE, values.reshape(-1), dtype=pl.Float64),
     )
-    return Prediction("quantile", point.entity, quantiles)
+    return Prediction("quantile", tuple(entity), quantiles)
 
 
-def interval_values(
+def interval_rows(
     point: Prediction, scales: pl.DataFrame, intervals: Intervals, *, low: float | None = None
 ) -> tuple[pl.DataFrame, Floats]:
-    """`apply_intervals` as arrays: entity columns, cutoff, step, sorted, and a row of quantiles for each, rows x levels."""
+    """Entity columns, cutoff, step, `value` and, where they matter, `room` and `pool`, sorted; and of each row scale x factor.
+
+    room: (value - low) by scale and factor, at least 0. Raises BadInput where a scale is missing.
+    """
     index = [*point.entity, CUTOFF, STEP]
     rows = point.rows.select(*index, VALUE).sort(index)
-    rows = rows.join(
-        scales.select(*point.entity, CUTOFF, SCALE), on=[*point.entity, CUTOFF], how="left", maintain_order="left"
-    )
+    known = scales.select(*point.entity, CUTOFF, *_known(scales))
+    rows = rows.join(known, on=[*point.entity, CUTOFF], how="left", maintain_order="left")
     if not (rows[SCALE] > 0).fill_null(False).all():
         raise BadInput("intervals", found="a series without a scale above 0", wanted="one for each series and cutoff")
     keys = rows.select(point.entity).cast(pl.String).rows() if point.entity else [()] * rows.height
     unit = rows[SCALE].to_numpy() * np.array([intervals.factors.get(key, 1.0) for key in keys])
+    if low is not None:
+        rows = rows.with_columns(pl.Series(ROOM, np.maximum(rows[VALUE].to_numpy() - low, 0.0) / unit))
+    return rows.drop(SCALE), unit
+
+
+def offsets_of(rows: pl.DataFrame, intervals: Intervals) -> Floats:
+    """Rows x levels: the offsets of each row's step, `room` (by scale and factor) and `pool`, of the nearest step calibrated."""
     steps = np.array(intervals.steps)
     nearest = np.abs(rows[STEP].to_numpy()[:, None] - steps[None, :]).argmin(axis=1)
-    values = rows[VALUE].to_numpy()[:, None] + unit[:, None] * np.array(intervals.offsets)[nearest]
-    return rows.select(index), np.sort(values if low is None else np.maximum(values, low), axis=1)
+    found: Floats = np.array(intervals.offsets)[nearest]
+    for name, at, inside in cells_of(rows, place_of(rows, intervals.edges)):
+        table = intervals.pools.get((name, at))
+        if table is not None:
+            found[inside] = np.array(table)[nearest[inside]]
+            if at != FAR:
+                found[inside] -= rows[ROOM].to_numpy()[inside, None]
+    return found
 
 
 def total(point: Prediction, cover: int) -> Prediction:
@@ -224,8 +268,23 @@ def calibrate_total(
 
 
 def sum_residuals(found: pl.DataFrame, entity: Sequence[str], cover: int) -> pl.DataFrame:
-    """Residuals of the sum over steps 1 ... cover: the sums of scaled residuals, where every step has settled."""
-    return _sums(found, [*entity, CUTOFF], RESIDUAL, cover)
+    """Residuals of the sum over steps 1 ... cover: the sums of scaled residuals, and of room, where every step has settled."""
+    index = [*entity, CUTOFF]
+    sums = _sums(found, index, RESIDUAL, cover)
+    if ROOM in found.columns:
+        sums = sums.join(_sums(found, index, ROOM, cover), on=[*index, STEP], how="left", maintain_order="left")
+    if POOL in found.columns:
+        classes = found.select(*index, POOL).unique(index, keep="first", maintain_order=True)
+        sums = sums.join(classes, on=index, how="left", maintain_order="left")
+    return sums
+
+
+def _known(scales: pl.DataFrame) -> list[str]:
+    return [name for name in (SCALE, POOL) if name in scales.columns]
+
+
+def _table(offsets: Floats) -> Table:
+    return tuple(tuple(row) for row in offsets.tolist())
 
 
 def _sums(rows: pl.DataFrame, index: Sequence[str], column: str, cover: int) -> pl.DataFrame:
@@ -255,73 +314,11 @@ def factored(found: pl.DataFrame, entity: list[str], own: float) -> tuple[pl.Dat
     keys = all_of.select(entity).cast(pl.String).rows()
     joined = found.join(without, on=[*entity, CUTOFF], how="left", maintain_order="left")
     return (
-        joined.with_columns(pl.col(RESIDUAL) / pl.col(_FACTOR)).drop(_FACTOR),
+        joined.with_columns(pl.col(RESIDUAL, *([ROOM] if ROOM in found.columns else [])) / pl.col(_FACTOR)).drop(
+            _FACTOR
+        ),
         dict(zip(keys, all_of[_FACTOR].to_list(), strict=True)),
     )
-
-
-def _near(steps: Ints, step: int, enough: int) -> Bools:
-    """The rows of the fewest steps around `step` that hold enough residuals."""
-    distance = np.abs(steps - step)
-    near: Bools = distance <= np.sort(distance)[min(enough, distance.size) - 1]
-    return near
-
-
-def _growth(value: Floats, steps: Ints) -> float:
-    """How errors grow with the step: the exponent g of `fit_intervals`."""
-    seen, place, count = np.unique(steps, return_inverse=True, return_counts=True)
-    size = np.bincount(place, weights=np.abs(value)) / count
-    if seen.size < 2 or size.min() <= 0.0:
-        return 0.0
-    x, y = np.log(seen), np.log(size)
-    x, y = x - np.average(x, weights=count), y - np.average(y, weights=count)
-    slope = float(np.sum(count * x * y) / np.sum(count * x**2))
-    return min(max(slope, 0.0), 1.0) * value.size / (value.size + 50.0)
-
-
-def _widening(value: Floats, origin: Floats) -> float:
-    """The root of the variance of a new origin's residuals over that of those seen; 1 with fewer than two origins."""
-    drawn = np.clip(value, *np.quantile(value, (0.025, 0.975)))  # a few wild residuals must not decide
-    _, place, count = np.unique(origin, return_inverse=True, return_counts=True)
-    many, size = count.size, drawn.size
-    if many < 2 or size <= many:
-        return 1.0
-    means = np.bincount(place, weights=drawn) / count
-    within = float(np.sum((drawn - means[place]) ** 2)) / (size - many)
-    among = float(np.sum(count * (means - drawn.mean()) ** 2)) / (many - 1)
-    each = (size - float(np.sum(count**2)) / size) / (many - 1)
-    between = max(0.0, (among - within) / each)
-    seen = within + (1.0 - 1.0 / many) * between
-    return math.sqrt((within + (1.0 + 1.0 / many) * between) / seen) if seen > 0.0 else 1.0
-
-
-def _offsets(value: Floats, levels: Sequence[float], spread: float, median: str) -> Floats:
-    ordered = np.sort(value)
-    centre = float(np.median(ordered))
-    raw = np.array([conformal_quantile(ordered, level) for level in levels])
-    wide = centre + spread * (raw - centre)
-    if median == "point":
-        above = np.asarray(levels) > 0.5
-        middle = np.abs(np.asarray(levels) - 0.5) < 1e-12
-        both = np.where(above, np.maximum(wide, wide - centre), np.minimum(wide, wide - centre))
-        wide = np.where(middle, 0.0, both)
-    return np.sort(wide)
-
-
-def conformal_quantile(ordered: Floats, level: float) -> float:
-    """The quantile of a level among rising residuals, by the ranks of `fit_intervals`; at one half the median."""
-    if abs(level - 0.5) < 1e-12:
-        return float(np.median(ordered))
-    if level < 0.5:
-        return -conformal_quantile(-ordered[::-1], 1.0 - level)
-    size = ordered.size
-    rank = math.ceil((size + 1) * level - 1e-9)
-    if rank <= size:
-        return float(ordered[rank - 1])
-    about = float(np.std(ordered, ddof=1)) if size > 1 else abs(float(ordered[0]))
-    # One residual has no degree of freedom left; one is the widest that a Student t has.
-    reach = about * math.sqrt(1.0 + 1.0 / size) * float(library("scipy.special").stdtrit(max(size - 1, 1), level))
-    return max(float(ordered[-1]), float(np.mean(ordered)) + reach)
 
 
 __all__ = [
@@ -333,8 +330,10 @@ __all__ = [
     "conformal_quantile",
     "factored",
     "fit_intervals",
-    "interval_values",
+    "interval_rows",
     "intervals_of",
+    "long_quantiles",
+    "offsets_of",
     "residuals",
     "sum_residuals",
     "total",

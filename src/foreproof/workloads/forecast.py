@@ -27,6 +27,7 @@ from foreproof.features.lags import Difference, Lag, SeasonalLag
 from foreproof.features.parse import default_features, parse_features
 from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
 from foreproof.features.windows import Rolling, SeasonalRolling
+from foreproof.models.offsets import Calibration, parse_calibration
 from foreproof.models.registry import parse_models
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
@@ -176,6 +177,7 @@ class ForecastPlan:
     levels: tuple[float, ...]
     low: float | None
     paths: int
+    calibration: Calibration
     backtest: Backtest
     ordering: Ordering | None
     proof: Proof
@@ -209,6 +211,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         levels=_levels(root),
         low=low if low is not None and low >= 0 else None,
         paths=root.whole("paths", default=500, low=10, high=100_000),
+        calibration=parse_calibration(root.section("intervals", default={}), columns=task.entity),
         backtest=_backtest(root.section("backtest", default={}), horizon, season),
         ordering=_ordering(root.section("decision"), horizon) if "decision" in root else None,
         proof=_proof(root.section("proof", default={})),
