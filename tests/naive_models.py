@@ -30,6 +30,91 @@ def seasonal_naive(y: Sequence[float], season: int, horizon: int) -> list[float]
     return grown[len(y) :]
 
 
+def window_mean(y: Sequence[float], window: int, horizon: int) -> list[float]:
+    return [mean(y[-window:])] * horizon
+
+
+def seasonal_window_mean(y: Sequence[float], season: int, window: int, horizon: int) -> list[float]:
+    """Walk back from each step in whole seasons, and average the first `window` values met."""
+    if len(y) < season:
+        return [y[-1]] * horizon
+    found = []
+    for step in range(horizon):
+        place, met = len(y) + step, []
+        while place >= 0 and len(met) < window:
+            if place < len(y):
+                met.append(y[place])
+            place -= season
+        found.append(mean(met))
+    return found
+
+
+def drift(y: Sequence[float], horizon: int) -> list[float]:
+    changes = [y[t] - y[t - 1] for t in range(1, len(y))]
+    return [y[-1] + step * (mean(changes) if changes else 0.0) for step in range(1, horizon + 1)]
+
+
+def ses(x: Sequence[float], alpha: float) -> list[float]:
+    levels = [x[0]]
+    for value in x[1:]:
+        levels.append(alpha * value + (1 - alpha) * levels[-1])
+    return levels
+
+
+def croston_sba(y: Sequence[float], alpha: float) -> float:
+    """Count the steps since the last demand; at each demand smooth its size and that count."""
+    size = gap = None
+    waited = 0
+    for value in y:
+        waited += 1
+        if value != 0:
+            size = value if size is None else alpha * value + (1 - alpha) * size
+            gap = waited if gap is None else alpha * waited + (1 - alpha) * gap
+            waited = 0
+    return 0.0 if size is None or gap is None else (1 - alpha / 2) * size / gap
+
+
+def tsb(y: Sequence[float], alpha: float, beta: float) -> float:
+    size = None
+    chance = 1.0 if y[0] != 0 else 0.0
+    for t, value in enumerate(y):
+        if t > 0:
+            chance = beta * (value != 0) + (1 - beta) * chance
+        if value != 0:
+            size = value if size is None else alpha * value + (1 - alpha) * size
+    return 0.0 if size is None else chance * size
+
+
+def imapa(y: Sequence[float]) -> tuple[list[float], float]:
+    """The constants of the levels, and the rate a step."""
+    places = [-1, *(t for t, value in enumerate(y) if value != 0)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(places)]
+    levels = min(max(1, round(mean(gaps))), 52, len(y))
+    constants, rates = [], []
+    for level in range(1, levels + 1):
+        left = len(y) % level
+        x = [sum(y[k : k + level]) for k in range(left, len(y), level)]
+        best, least = 0.1, math.inf
+        for hundredths in range(10, 31):
+            fitted = ses(x, hundredths / 100)
+            error = sum((x[t] - fitted[t - 1]) ** 2 for t in range(1, len(x)))
+            if error < least - 1e-9 * abs(least if least < math.inf else 0.0):
+                best, least = hundredths / 100, error
+        constants.append(best)
+        rates.append(ses(x, best)[-1] / level)
+    return constants, mean(rates)
+
+
+def demand_class(y: Sequence[float]) -> tuple[float | None, float | None, str]:
+    sizes = [value for value in y if value != 0]
+    if not sizes:
+        return None, None, "none"
+    adi, average = len(y) / len(sizes), mean(sizes)
+    cv2 = mean([(size - average) ** 2 for size in sizes]) / average**2
+    words = {(False, False): "smooth", (False, True): "erratic", (True, False): "intermittent", (True, True): "lumpy"}
+    return adi, cv2, words[adi >= 1.32, cv2 >= 0.49]
+
+
 def moving_average(y: Sequence[float], season: int) -> dict[int, float]:
     """Centred over one season, by position; an even season halves the two outermost values."""
     found = {}

@@ -20,7 +20,28 @@ from foreproof.core.grid import Grid
 from foreproof.core.model import Fitted, Frame, Model, Now, Past
 from foreproof.core.predict import Prediction
 from foreproof.errors import ForeproofError
-from foreproof.models import KINDS, AutoETS, GlobalBoost, Naive, SeasonalNaive, Theta, parse_models
+from foreproof.models import (
+    IMAPA,
+    KINDS,
+    MSTL,
+    TSB,
+    AutoARIMA,
+    AutoCES,
+    AutoETS,
+    ByClass,
+    CrostonSBA,
+    Drift,
+    ForeignRows,
+    ForeignSeries,
+    GlobalBoost,
+    Naive,
+    SeasonalNaive,
+    SeasonalWindowMean,
+    Theta,
+    WindowMean,
+    load_fitted,
+    parse_models,
+)
 
 FRAME = Frame(("shop", "sku"), Grid("integer", unit="step"), 5, 4)
 LAST = 80
@@ -31,6 +52,26 @@ CASES: dict[str, Model] = {
     "ets": AutoETS(),
     "ets without its season": AutoETS(longest_season=1, history=40),
     "theta": Theta(),
+    "ces": AutoCES(),
+    "arima": AutoARIMA(longest_season=1, history=10),
+    "mstl": MSTL(),
+    "mstl of two seasons": MSTL(seasons=(4, 12)),
+    "window mean": WindowMean(),
+    "seasonal window mean": SeasonalWindowMean(),
+    "drift": Drift(),
+    "croston": CrostonSBA(),
+    "tsb": TSB(),
+    "imapa": IMAPA(),
+    "by class": ByClass(),
+    "by class with rows": ByClass(smooth=GlobalBoost(trees=10), erratic=CrostonSBA()),
+    "statsforecast that goes forward": ForeignSeries("holt", "Holt"),
+    "statsforecast by a rule": ForeignSeries("ses", "SimpleExponentialSmoothing", '{"alpha": 0.3}'),
+    "statsforecast that goes on": ForeignSeries("seasonal_es", "SeasonalExponentialSmoothingOptimized"),
+    "forest": ForeignRows("forest", "ensemble.RandomForestRegressor", '{"n_estimators": 8}'),
+    "histograms": ForeignRows(
+        "histograms", "ensemble.HistGradientBoostingRegressor", '{"max_iter": 8}', relative=False
+    ),
+    "ridge": ForeignRows("ridge", "linear_model.Ridge"),
     "boost": GlobalBoost(trees=15),
     "boost of few rows": GlobalBoost(trees=15, max_rows=200, relative=False),
     "boost by blocks": GlobalBoost(trees=15, blocks=2, loss="tweedie"),
@@ -229,6 +270,20 @@ def dumps_text(model: Model) -> str | None:
     return None
 
 
+def loads_what_it_dumped(model: Model) -> str | None:
+    """A state that is text can be read back, and predicts the same bytes, now and later; another library's says it cannot."""
+    fitted = model.fit(EARLY, seed=1)
+    try:
+        again = load_fitted(model, dict(fitted.dump()), season=FRAME.season)
+    except ForeproofError as error:
+        foreign = isinstance(model, ForeignRows | ForeignSeries)
+        return None if foreign and "fit it again" in str(error) else f"does not load: {error}"
+    except Exception as error:
+        return f"does not load: {error!r}"
+    same = all(again.predict(now).canonical().equals(fitted.predict(now).canonical()) for now in (SAME, LATE))
+    return None if same and dict(again.dump()) == dict(fitted.dump()) else "predicts otherwise after loading"
+
+
 CHECKS: list[Callable[[Model], str | None]] = [
     deterministic,
     leaves_inputs_alone,
@@ -239,6 +294,7 @@ CHECKS: list[Callable[[Model], str | None]] = [
     predicts_at_a_later_view,
     asks_for_rows_only_if_it_says_so,
     dumps_text,
+    loads_what_it_dumped,
 ]
 
 
@@ -260,7 +316,9 @@ def test_every_model_is_listed() -> None:
         if hasattr(thing, "fit") and thing.__module__.startswith("foreproof.models")
     }
     assert {type(model) for model in CASES.values()} == models
-    assert {type(model) for model in parse_models(list(KINDS))} == models
+    named = {"statsforecast": {"model": "Naive", "name": "other"}, "sklearn": {"model": "linear_model.Ridge"}}
+    every = [{kind: named[kind]} if kind in named else kind for kind in KINDS]
+    assert {type(model) for model in parse_models(every)} == models
 
 
 # --- each check finds the fault that it is for ------------------------------------------------------------------------
@@ -343,6 +401,13 @@ class Stuck:
         return {"frozen.bin": pickle.dumps(self.past.cutoff)}
 
 
+class Forgetful(SeasonalNaive):
+    """Learns the season of the fit and dumps nothing of it."""
+
+    def fit(self, past: Past, *, seed: int) -> Any:
+        return SeasonalNaive().fit(replace(past, frame=replace(past.frame, season=3)), seed=seed)
+
+
 FAULTS: list[tuple[Callable[[Model], str | None], Any, str]] = [
     (deterministic, Wrapped(noisy), "predicts otherwise"),
     (leaves_inputs_alone, Wrapped(spoiling), "changes its input"),
@@ -355,6 +420,7 @@ FAULTS: list[tuple[Callable[[Model], str | None], Any, str]] = [
     (asks_for_rows_only_if_it_says_so, Wrapped(asking), "asks for"),
     (asks_for_rows_only_if_it_says_so, Wrapped(lambda p, now: p, reads_rows=True), "says reads_rows True"),
     (dumps_text, Frozen(), "is no text"),
+    (loads_what_it_dumped, Forgetful(), "predicts otherwise after loading"),
 ]
 
 

@@ -95,6 +95,15 @@ class Section:
             raise PlanError(self._at(name), found=f"{value!r}", wanted="a list of numbers")
         return tuple(float(item) for item in items)
 
+    def wholes(self, name: str, default: Any = _MISSING, *, low: int | None = None) -> tuple[int, ...]:
+        """A list of whole numbers within bounds."""
+        found = self.numbers(name, default)
+        for value in found:
+            if not value.is_integer():
+                raise PlanError(self._at(name), found=f"{value!r}", wanted="whole numbers")
+            self._bounded(name, value, low, None)
+        return tuple(int(value) for value in found)
+
     def zone(self, name: str, default: Any = _MISSING) -> str:
         """The name of a time zone."""
         value = self.text(name, default)

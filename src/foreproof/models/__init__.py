@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foreproof.models.arima import AutoARIMA
 from foreproof.models.boost import FittedBoost, GlobalBoost, Loss, load_boost
 from foreproof.models.combine import (
     Shrinkage,
@@ -23,28 +24,49 @@ from foreproof.models.conformal import (
     sum_residuals,
     total,
 )
+from foreproof.models.demand import ByClass, FittedByClass, demand_classes
 from foreproof.models.depend import Dependence, dependence
+from foreproof.models.foreign import FittedRows, FittedSeries, ForeignRows, ForeignSeries
+from foreproof.models.intermittent import IMAPA, TSB, CrostonSBA
+from foreproof.models.load import load_fitted
+from foreproof.models.local import FittedLocal, load_local
 from foreproof.models.marginal import KNOTS, levelled, marginal_values, quantile_function, quantile_mean
+from foreproof.models.mstl import MSTL
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
 from foreproof.models.offsets import Calibration, Errors, conformal_quantile, moved_levels
+from foreproof.models.plain import Drift, FittedRule, SeasonalWindowMean, WindowMean
 from foreproof.models.registry import KINDS, parse_models
 from foreproof.models.sample import Sampler
 from foreproof.models.scale import series_scale
 from foreproof.models.scaling import Columns, learn_columns, scaled
 from foreproof.models.season import Seasonal, learn_seasonal
-from foreproof.models.statistical import AutoETS, FittedLocal, Theta, load_local
+from foreproof.models.statistical import AutoCES, AutoETS, Theta
 
 __all__ = [
+    "IMAPA",
     "KINDS",
     "KNOTS",
+    "MSTL",
+    "TSB",
+    "AutoARIMA",
+    "AutoCES",
     "AutoETS",
+    "ByClass",
     "Calibration",
     "Columns",
+    "CrostonSBA",
     "Dependence",
+    "Drift",
     "Errors",
     "FittedBoost",
+    "FittedByClass",
     "FittedLocal",
     "FittedNaive",
+    "FittedRows",
+    "FittedRule",
+    "FittedSeries",
+    "ForeignRows",
+    "ForeignSeries",
     "GlobalBoost",
     "Intervals",
     "Loss",
@@ -52,13 +74,16 @@ __all__ = [
     "Sampler",
     "Seasonal",
     "SeasonalNaive",
+    "SeasonalWindowMean",
     "Shrinkage",
     "Theta",
     "Weights",
+    "WindowMean",
     "apply_intervals",
     "calibrate_total",
     "combine",
     "conformal_quantile",
+    "demand_classes",
     "dependence",
     "equal_weights",
     "fit_intervals",
@@ -69,6 +94,7 @@ __all__ = [
     "learn_weights",
     "levelled",
     "load_boost",
+    "load_fitted",
     "load_local",
     "marginal_values",
     "moved_levels",

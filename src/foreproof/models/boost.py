@@ -12,19 +12,17 @@ import numpy as np
 import polars as pl
 
 from foreproof.core.model import Frame, Now, Past
-from foreproof.core.predict import CUTOFF, STEP, VALUE, Prediction
+from foreproof.core.predict import CUTOFF, STEP, Prediction
 from foreproof.errors import BadInput
 from foreproof.models.late import library
-from foreproof.models.panel import Floats, Ints, panel, points, seasonal_naive
+from foreproof.models.panel import Floats, Ints
+from foreproof.models.rows import FEWEST_ROWS, LABEL, answered, index_of, served_rows, training_rows
 from foreproof.models.scaling import Columns, learn_columns, scaled
 
-LABEL = "label"
 Loss = Literal["l1", "l2", "tweedie"]
 
 _ODD = re.compile(r"[^A-Za-z0-9_]")
 """LightGBM refuses some characters in names."""
-_FEWEST = 30
-"""Training rows below which nothing is learned."""
 _TAILS = (0.001, 0.999)
 """Scaled labels beyond these quantiles are drawn in: one outlier of a dormant series must not steer all the others."""
 
@@ -57,20 +55,10 @@ class GlobalBoost:
 
     def fit(self, past: Past, *, seed: int) -> FittedBoost:
         """Learn from the labelled rows; refuses labels that are not finite, and learns nothing from fewer than 30 rows."""
-        panel(past.target, past.frame.entity)
-        rows = past.make_rows()
+        rows = training_rows(past, most=self.max_rows, seed=seed)
         index = [*past.frame.entity, CUTOFF]
-        wrong = rows.filter(~pl.col(LABEL).is_finite().fill_null(False))
-        if wrong.height:
-            raise BadInput(
-                "rows: label",
-                found=f"{wrong.height} labels that are no finite numbers (first: {_first(wrong, index)})",
-                wanted="finite labels",
-                fix="leave rows without a label out",
-            )
-        rows = _drawn(rows.sort(*index, STEP), self.max_rows, seed)
         season = max(1, past.frame.season)
-        if rows.height < _FEWEST:
+        if rows.height < FEWEST_ROWS:
             return FittedBoost(self, season, Columns((), {}, False), ())
         columns = learn_columns(rows, [*index, LABEL], relative=self.relative and self.loss != "tweedie")
         steps = rows[STEP].to_numpy()
@@ -79,7 +67,8 @@ class GlobalBoost:
         value = (rows[LABEL].cast(pl.Float64).to_numpy() - given.origin) / given.unit
         value = np.clip(value, *np.quantile(value, _TAILS)) if self.loss != "tweedie" else np.maximum(value, 0.0)
         parts = [
-            block == b if np.sum(block == b) >= _FEWEST else np.ones_like(block, dtype=bool) for b in range(self.blocks)
+            block == b if np.sum(block == b) >= FEWEST_ROWS else np.ones_like(block, dtype=bool)
+            for b in range(self.blocks)
         ]
         texts = tuple(_train(self, given.matrix[part], value[part], columns, seed) for part in parts)
         return FittedBoost(self, season, columns, texts)
@@ -101,18 +90,12 @@ class FittedBoost:
 
     def predict(self, now: Now) -> Prediction:
         """Forecasts of every series of the target; a row that the model answers with no finite number gets the naive."""
-        past = panel(now.target, now.frame.entity)
-        naive = seasonal_naive(past, season=self.season, horizon=now.frame.horizon)
-        baseline = points(now, past.keys, naive)
-        if not self.texts or not past.keys:
-            return baseline
-        rows = _served(now)
-        given = scaled(rows, self.columns)
-        found = given.origin + given.unit * self._raw(rows, given.matrix, now.frame)
-        answers = rows.select(_index(now.frame)).with_columns(pl.Series("_found", found).fill_nan(None))
-        joined = baseline.rows.join(answers, on=_index(now.frame), how="left", maintain_order="left")
-        value = pl.when(pl.col("_found").is_finite()).then("_found").otherwise(VALUE).alias(VALUE)
-        return Prediction("point", now.frame.entity, joined.with_columns(value).drop("_found"))
+
+        def answer(rows: pl.DataFrame) -> Floats:
+            given = scaled(rows, self.columns)
+            return given.origin + given.unit * self._raw(rows, given.matrix, now.frame)
+
+        return answered(now, self.season, answer if self.texts else None)
 
     def contributions(self, now: Now) -> pl.DataFrame:
         """What each feature adds to each forecast, in the unit of the target; a row's columns add up to its forecast.
@@ -120,7 +103,7 @@ class FittedBoost:
         Entity columns, cutoff, step, one column a feature, and `base`, which holds the rest: the model's expectation, the
         row's origin and that origin's own contribution. SHAP values of trees: Lundberg, Erion & Lee (2018).
         """
-        rows = _served(now)
+        rows = served_rows(now)
         if not self.texts:
             raise BadInput(self.model.name, found="a model that learned nothing", wanted="at least 30 training rows")
         given = scaled(rows, self.columns)
@@ -133,7 +116,7 @@ class FittedBoost:
         many = len(self.columns.names)
         base = unit[:, many:].sum(axis=1) + given.origin
         parts = {name: unit[:, place] for place, name in enumerate(self.columns.names) if name != STEP}
-        return rows.select(_index(now.frame)).with_columns(
+        return rows.select(index_of(now.frame)).with_columns(
             *(pl.Series(name, part) for name, part in parts.items()),
             pl.Series("step_ahead", unit[:, self.columns.names.index(STEP)]),
             pl.Series("base", base),
@@ -200,27 +183,6 @@ def _train(model: GlobalBoost, matrix: Floats, value: Floats, columns: Columns, 
     return str(lightgbm.train(settings, data, num_boost_round=model.trees).model_to_string())
 
 
-def _drawn(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
-    """At most so many rows, in their order."""
-    if rows.height <= most:
-        return rows
-    kept = np.random.default_rng(seed).choice(rows.height, size=most, replace=False)
-    return rows[np.sort(kept)]
-
-
-def _served(now: Now) -> pl.DataFrame:
-    """The rows to predict from, sorted."""
-    return now.make_rows().sort(_index(now.frame))
-
-
-def _first(rows: pl.DataFrame, index: list[str]) -> dict[str, object]:
-    return rows.select(*index, STEP, LABEL).row(0, named=True)
-
-
-def _index(frame: Frame) -> list[str]:
-    return [*frame.entity, CUTOFF, STEP]
-
-
 def _block(steps: Ints, horizon: int, blocks: int) -> Ints:
     """Which of `blocks` equal runs of 1 ... horizon holds each step."""
     return np.minimum((steps - 1) * blocks // horizon, blocks - 1)
@@ -237,4 +199,4 @@ def _from_logarithms(raw: Floats, unit: Floats) -> Floats:
     return parts
 
 
-__all__ = ["LABEL", "FittedBoost", "GlobalBoost", "Loss", "load_boost"]
+__all__ = ["FittedBoost", "GlobalBoost", "Loss", "load_boost"]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from foreproof.core.model import Model
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
+from foreproof.models.arima import AutoARIMA
 from foreproof.models.boost import GlobalBoost, Loss
+from foreproof.models.demand import ByClass
+from foreproof.models.foreign import ForeignRows, sklearn_model, statsforecast_model
+from foreproof.models.intermittent import IMAPA, TSB, CrostonSBA
+from foreproof.models.mstl import MSTL
 from foreproof.models.naive import Naive, SeasonalNaive
-from foreproof.models.statistical import AutoETS, Theta
+from foreproof.models.plain import Drift, SeasonalWindowMean, WindowMean
+from foreproof.models.statistical import AutoCES, AutoETS, Theta
 
 
 def parse_models(listed: Any, *, path: str = "models") -> tuple[Model, ...]:
@@ -87,12 +94,137 @@ def _boost(section: Section) -> Model:
     )
 
 
+def _auto_ces(section: Section) -> Model:
+    plain = AutoCES()
+    return AutoCES(
+        name=section.text("name", plain.name),
+        longest_season=section.whole("longest_season", plain.longest_season, low=1, high=1000),
+        history=section.whole("history", plain.history, low=0),
+    )
+
+
+def _auto_arima(section: Section) -> Model:
+    plain = AutoARIMA()
+    return AutoARIMA(
+        name=section.text("name", plain.name),
+        longest_season=section.whole("longest_season", plain.longest_season, low=1, high=1000),
+        history=section.whole("history", plain.history, low=0),
+    )
+
+
+def _mstl(section: Section) -> Model:
+    plain = MSTL()
+    seasons = section.wholes("seasons", default=(), low=2)
+    history = section.whole("history", plain.history, low=0)
+    if seasons and 0 < history <= 2 * max(seasons):
+        raise PlanError(
+            f"{section.path}.history",
+            found=f"{history} steps for a season of {max(seasons)}",
+            wanted=f"more than {2 * max(seasons)}: two seasons",
+        )
+    return MSTL(name=section.text("name", plain.name), seasons=tuple(sorted(set(seasons))), history=history)
+
+
+def _window_mean(section: Section) -> Model:
+    plain = WindowMean()
+    return WindowMean(section.text("name", plain.name), section.whole("window", plain.window, low=0))
+
+
+def _seasonal_window_mean(section: Section) -> Model:
+    plain = SeasonalWindowMean()
+    return SeasonalWindowMean(section.text("name", plain.name), section.whole("window", plain.window, low=1))
+
+
+def _drift(section: Section) -> Model:
+    plain = Drift()
+    window = section.whole("window", plain.window, low=0)
+    if window == 1:
+        raise PlanError(f"{section.path}.window", found="1", wanted="0 for all values, or at least 2")
+    return Drift(section.text("name", plain.name), window)
+
+
+def _croston_sba(section: Section) -> Model:
+    plain = CrostonSBA()
+    return CrostonSBA(section.text("name", plain.name), _share(section, "alpha", plain.alpha))
+
+
+def _tsb(section: Section) -> Model:
+    plain = TSB()
+    alpha, beta = _share(section, "alpha", plain.alpha), _share(section, "beta", plain.beta)
+    return TSB(section.text("name", plain.name), alpha, beta)
+
+
+def _imapa(section: Section) -> Model:
+    plain = IMAPA()
+    return IMAPA(section.text("name", plain.name), section.whole("history", plain.history, low=0))
+
+
+def _share(section: Section, name: str, default: float) -> float:
+    """A smoothing constant: above 0, at most 1."""
+    return section.number(name, default, low=0.001, high=1.0)
+
+
+def _by_class(section: Section) -> Model:
+    plain = ByClass()
+    given = {word: section.raw(word, default=None) for word in plain.members}
+    chosen = {
+        word: plain.members[word] if item is None else _model(item, f"{section.path}.{word}")
+        for word, item in given.items()
+    }
+    return ByClass(section.text("name", plain.name), **chosen)
+
+
+def _statsforecast(section: Section) -> Model:
+    model = section.text("model")
+    settings = section.raw("settings", default={})
+    name = section.text("name", model.lower())
+    return statsforecast_model(name, model, _plain(section, settings), path=section.path)
+
+
+def _sklearn(section: Section) -> Model:
+    model = section.text("model")
+    settings = _plain(section, section.raw("settings", default={}))
+    found = ForeignRows(
+        name=section.text("name", model.rpartition(".")[2].lower()),
+        model=model,
+        settings=json.dumps(settings, sort_keys=True),
+        max_rows=section.whole("max_rows", 200_000, low=1000),
+        relative=section.flag("relative", True),
+    )
+    return sklearn_model(found, path=section.path)
+
+
+def _plain(section: Section, settings: Any) -> dict[str, Any]:
+    """A mapping of names to plain values, as JSON has them."""
+    if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+        raise PlanError(f"{section.path}.settings", found=f"{settings!r}", wanted="a mapping of the model's parameters")
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(dict(settings), allow_nan=False))
+    except (TypeError, ValueError):
+        raise PlanError(
+            f"{section.path}.settings", found=f"{settings!r}", wanted="numbers, texts, flags and lists of them"
+        ) from None
+    return found
+
+
 KINDS: Mapping[str, Callable[[Section], Model]] = {
     "seasonal_naive": _seasonal_naive,
     "naive": _naive,
+    "drift": _drift,
+    "window_mean": _window_mean,
+    "seasonal_window_mean": _seasonal_window_mean,
     "auto_ets": _auto_ets,
     "theta": _theta,
+    "auto_ces": _auto_ces,
+    "auto_arima": _auto_arima,
+    "mstl": _mstl,
+    "croston_sba": _croston_sba,
+    "tsb": _tsb,
+    "imapa": _imapa,
+    "by_class": _by_class,
     "boost": _boost,
+    "statsforecast": _statsforecast,
+    "sklearn": _sklearn,
 }
 """Every kind of model, by name."""
 
