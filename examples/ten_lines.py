@@ -9,7 +9,6 @@ from foreproof.app.frame import project_of
 from foreproof.app.progress import Silent
 from foreproof.app.runner import execute
 
-
 ITEMS = ("tea", "oats", "rice", "salt", "milk", "eggs")
 
 

@@ -297,7 +297,7 @@ def test_both_sides_meet_the_same_demand_and_the_better_belief_costs_less() -> N
         {"item": np.repeat(names, 24), "period": np.tile(np.arange(100, 124), 5), "y": truth.reshape(-1)}
     )
     terms = StockTerms(short=5.0, over=0.2, holding=0.1, lead=1, review=3)
-    replayed = replay_stock(sides(6.0), sides(10.0), demand, terms, spacing=12, season=1)
+    replayed = replay_stock((sides(6.0), sides(10.0)), demand, terms, spacing=12, season=1)
     assert replayed.height == 5 * 24
     assert replayed["demand"].to_list() == demand["y"].to_list()
     totals = stock_totals(replayed)
@@ -305,10 +305,10 @@ def test_both_sides_meet_the_same_demand_and_the_better_belief_costs_less() -> N
     assert totals["stock"][0] < totals["stock"][1]
     assert replayed["saving"].sum() == pytest.approx(totals["money"][1] - totals["money"][0])
     assert stock_totals(replayed, by=["item"]).height == 10
-    again = replay_stock(sides(6.0)[:1], sides(6.0)[:1], demand, terms, spacing=12)
+    again = replay_stock((sides(6.0)[:1], sides(6.0)[:1]), demand, terms, spacing=12)
     assert again["on_hand_ours"].max() > 0.0
     with pytest.raises(BadInput, match="both sides"):
-        replay_stock(sides(6.0), sides(6.0)[:1], demand, terms, spacing=12)
+        replay_stock((sides(6.0), sides(6.0)[:1]), demand, terms, spacing=12)
 
 
 # What cannot be ---------------------------------------------------------------------------------------------------------------

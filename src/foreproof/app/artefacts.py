@@ -36,8 +36,13 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "weights": (CUTOFF, "model"),
     "examples": (CUTOFF, "role", "example", STEP),
     "orders": (CUTOFF,),
+    "order_ranking": (CUTOFF, "rank"),
+    "cost_curve": (CUTOFF, "order_up_to"),
+    "voi": (CUTOFF,),
     "replay": (CUTOFF,),
     "replay_totals": (CUTOFF, "who"),
+    "replay_stock": ("period",),
+    "replay_stock_totals": ("who",),
     "verdicts": ("name",),
 }
 """Every table that a whole run writes, with what orders its rows beside the entity columns."""
@@ -186,9 +191,21 @@ def _diagnosis(work: Work) -> dict[str, pl.DataFrame]:
 
 
 def _decisions(work: Work) -> dict[str, pl.DataFrame]:
-    if work.decisions is None or work.replayed is None:
+    if work.decided is None or work.replayed is None:
         return {}
-    return {"orders": work.decisions.rows, "replay": work.replayed.rows, "replay_totals": work.replayed.totals}
+    replayed = work.replayed
+    found = {
+        "orders": work.decided.orders.rows,
+        "order_ranking": work.decided.lots,
+        "cost_curve": work.decided.curves,
+        "voi": work.decided.worth,
+        "replay": replayed.rows,
+        "replay_totals": replayed.totals,
+        "replay_stock": replayed.stock,
+        "replay_stock_totals": replayed.stock_totals,
+    }
+    # What could not be judged has no columns, and no file.
+    return {name: frame for name, frame in found.items() if frame.width}
 
 
 __all__ = [

@@ -57,6 +57,22 @@ _stage("decide", "Predict, then recommend order quantities and replay them in mo
 _stage("run", "All stages, ending with one page.")
 
 
+@app.command()
+def voi(run: Annotated[str, typer.Argument(metavar="[RUN]")] = "", project: Folder = Path()) -> None:
+    """What perfect information, this forecast and a better one are worth, by item, in the newest run or the one named."""
+    commands.voi(project, run)
+
+
+@app.command()
+def spend(
+    budget: Annotated[float, typer.Argument(help="units, or what decision.capacity.per counts")],
+    run: Annotated[str, typer.Argument(metavar="[RUN]")] = "",
+    project: Folder = Path(),
+) -> None:
+    """The lots that a budget buys, by money saved per unit of it, and what one more unit would save."""
+    commands.spend(project, run, budget=budget)
+
+
 @app.command("scale")
 def forecast_in_chunks(
     project: Folder = Path(),

@@ -28,6 +28,8 @@ from foreproof.app.smoke import problems
 from foreproof.app.stages import STAGES
 from foreproof.core.grid import parse_moment
 from foreproof.core.preflight import Finding
+from foreproof.decisions.information import voi_words
+from foreproof.decisions.ranking import shadow_price, within
 from foreproof.errors import BadInput
 
 out = Console(soft_wrap=True)
@@ -180,6 +182,30 @@ def runs_repeat(folder: Path, run_id: str) -> int:
     return 1 if differing else 0
 
 
+def voi(folder: Path, run_id: str) -> None:
+    """Print what information was worth in a recorded run."""
+    project = open_project(folder)
+    found = history.table(project, run_id, "voi")
+    ordering = project.forecast.ordering
+    cut, money = (ordering.cut, ordering.currency) if ordering else (0.2, "money")
+    out.print(voi_words(found, cut=cut, currency=money), markup=False)
+    _print_frame(
+        found.sort("this_forecast", descending=True).head(_SHOWN), title=f"money a cycle, first {_SHOWN} items"
+    )
+
+
+def spend(folder: Path, run_id: str, *, budget: float) -> None:
+    """Print the lots that a budget buys, best first, and what one more unit of it would save."""
+    ranked = history.table(open_project(folder), run_id, "order_ranking").sort("rank")
+    bought = within(ranked, budget)
+    _print_frame(bought.head(5 * _SHOWN), title=f"{bought.height} of {ranked.height} lots")
+    saved, used = float(bought["saves"].sum()), float(bought["uses"].sum())
+    out.print(
+        f"{used:,.2f} of {budget:,.2f} used; {saved:,.2f} expected to be saved of {float(ranked['saves'].sum()):,.2f}"
+    )
+    out.print(f"one more unit of the budget would save {shadow_price(ranked, budget):,.4g}")
+
+
 def runs_diff(folder: Path, first: str, second: str) -> None:
     """Say what changed between two runs, and write a page about it."""
     project = open_project(folder)
@@ -311,5 +337,7 @@ __all__ = [
     "runs_repeat",
     "runs_restore",
     "runs_show",
+    "spend",
     "sql",
+    "voi",
 ]

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import polars as pl
+
 from foreproof.adapters.steps import Steps
 from foreproof.adapters.tracking import mirror
 from foreproof.app import artefacts
@@ -40,6 +42,21 @@ def manifest(project: Project, run_id: str) -> Mapping[str, Any]:
         ids = ", ".join(str(one["run"]) for one in manifests(project)) or "none yet"
         raise BadInput(f"run {run_id}", found=f"{len(found)} such runs", wanted=f"one of: {ids}")
     return found[0]
+
+
+def table(project: Project, run_id: str, name: str) -> pl.DataFrame:
+    """One table of a recorded run; of the newest whole run that has it where no id is given."""
+    chosen = [manifest(project, run_id)] if run_id else list(reversed(manifests(project)))
+    for one in chosen:
+        path = project.runs / str(one["run"]) / "tables" / f"{name}.parquet"
+        if path.is_file():
+            return pl.read_parquet(path)
+    raise BadInput(
+        f"run {run_id or 'newest'}",
+        found=f"no table {name}",
+        wanted="a run that made orders",
+        fix="add decision: to the plan, then `foreproof run`",
+    )
 
 
 def verify(project: Project, *, run: str = "", checkpoints: Sequence[Path] = ()) -> list[str]:
@@ -98,4 +115,4 @@ def _text(path: Path) -> str:
         raise BadInput(str(path), found=f"{error.strerror}", wanted="a signed checkpoint") from None
 
 
-__all__ = ["manifest", "manifests", "mirror_run", "proof_text", "repeat", "verify"]
+__all__ = ["manifest", "manifests", "mirror_run", "proof_text", "repeat", "table", "verify"]

@@ -15,6 +15,7 @@ import polars as pl
 
 from foreproof.app import plots
 from foreproof.app.diagnosis import diagnosis_figures, pair_matrix
+from foreproof.app.page_orders import order_figures, orders_part
 from foreproof.app.stages import Work
 from foreproof.core.clock import Moment
 from foreproof.core.grid import Grid
@@ -59,7 +60,7 @@ def write_page(
             **_forecast_part(work, tables, drawn),
             **_accuracy_part(work, tables, drawn),
             **_diagnosis_part(tables, drawn),
-            **_orders_part(work, tables, drawn),
+            **orders_part(work, tables, drawn, html=html_table),
         )
     )
     (folder / "index.html").write_text(html, encoding="utf-8")
@@ -96,6 +97,7 @@ def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         )
         ordering = work.project.forecast.ordering
         found["replayed_cost"] = plots.replayed(costs, currency=ordering.currency if ordering else "money")
+    found |= order_figures(work, tables)
     return found
 
 
@@ -124,10 +126,12 @@ def _tiles(work: Work) -> list[dict[str, str]]:
             row = seen.row(0, named=True)
             note = f"outcomes inside; exact interval {row['low']:.0%} to {row['high']:.0%}"
             tiles.append(_tile(f"{nominal:.0%} intervals held", f"{row['coverage']:.1%}", note))
-    if replayed is not None and replayed.saved is not None:
-        saved, ordering = replayed.saved, work.project.forecast.ordering
+    saved = (replayed.saved or replayed.stock_saved) if replayed is not None else None
+    if replayed is not None and saved is not None:
+        ordering = work.project.forecast.ordering
         money = ordering.currency if ordering else "money"
-        note = f"{money} an order against the seasonal naive, 95% interval {saved.low:,.0f} to {saved.high:,.0f}"
+        each = "an order" if replayed.saved is not None else "an item, stock carried over,"
+        note = f"{money} {each} against the seasonal naive, 95% interval {saved.low:,.0f} to {saved.high:,.0f}"
         tiles.append(_tile("Saved in the replay", f"{saved.estimate:,.0f}", note))
     return tiles
 
@@ -189,35 +193,6 @@ def _diagnosis_part(tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]
         "diagnosis_charts": charts,
         "pairs_table": html_table(pair_matrix(tables["diagnosis_pairs"])),
     }
-
-
-def _orders_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
-    ordering = work.project.forecast.ordering
-    if ordering is None or "orders" not in tables:
-        return {"orders_table": "", "orders_note": "", "order_charts": []}
-    policy = ordering.policy
-    note = (
-        f"Each order covers the next {ordering.cover} steps. A unit short costs {policy.short} and a unit over costs "
-        f"{policy.over} {ordering.currency}. "
-    )
-    if work.replayed is not None and work.replayed.saved is not None:
-        saved = work.replayed.saved
-        note += (
-            f"Followed at the past origins, this would have saved {saved.estimate:,.1f} {ordering.currency} an order against "
-            f"the same policy on the seasonal naive (95% interval {saved.low:,.1f} to {saved.high:,.1f})."
-        )
-    charts = (
-        [{"svg": drawn["replayed_cost"], "caption": "Replayed cost by past origin."}]
-        if "replayed_cost" in drawn
-        else []
-    )
-    entity = list(work.project.forecast.task.entity)
-    orders = (
-        tables["orders"]
-        .sort("order", descending=True)
-        .select(*entity, "order", "order_up_to", "target", "expected_cost", "because")
-    )
-    return {"orders_table": html_table(orders), "orders_note": note, "order_charts": charts}
 
 
 def _wide(scores: pl.DataFrame | None, by: Sequence[str]) -> str:

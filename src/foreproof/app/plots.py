@@ -100,6 +100,37 @@ def weights(shares: Sequence[tuple[str, float]]) -> Any:
     return figure
 
 
+def cost_curve(curve: pl.DataFrame, *, title: str, currency: str) -> Any:
+    """curve: order_up_to, expected_cost, recommended (one row true)."""
+    figure, axes = _figure(5.2, 2.8)
+    rows = curve.sort("order_up_to")
+    axes.plot(rows["order_up_to"].to_numpy(), rows["expected_cost"].to_numpy(), color=BLUE, linewidth=1.8)
+    best = rows.filter(pl.col("recommended"))
+    axes.plot(best["order_up_to"].to_numpy(), best["expected_cost"].to_numpy(), "o", color=ORANGE, label="recommended")
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_xlabel("stock after the order, units", fontsize=8)
+    axes.set_ylabel(f"expected cost ({currency})", fontsize=8)
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def stock(steps: pl.DataFrame) -> Any:
+    """steps: period, on_hand and unmet of ours and the baseline, units over all items."""
+    figure, axes = _figure(5.2, 2.8)
+    at = steps["period"].to_numpy()
+    for who, colour, name in (("baseline", ORANGE, NAMES["seasonal_naive"]), ("ours", BLUE, NAMES["combination"])):
+        axes.plot(at, steps[f"on_hand_{who}"].to_numpy(), color=colour, linewidth=1.6, label=f"on hand, {name}")
+        axes.plot(
+            at, -steps[f"unmet_{who}"].to_numpy(), color=colour, linewidth=1.0, linestyle=":", label=f"unmet, {name}"
+        )
+    axes.axhline(0.0, color=GREY, linewidth=0.8)
+    axes.set_xlabel("steps after the first origin", fontsize=8)
+    axes.set_ylabel("units; unmet below zero", fontsize=8)
+    axes.legend(fontsize=6.5, frameon=False, ncols=2)
+    return figure
+
+
 def two_paths(path: pl.DataFrame, *, names: tuple[str, str]) -> Any:
     """path: at (instant or integer), a, b: what two runs predict for the same moments."""
     figure, axes = _figure(5.2, 2.8)

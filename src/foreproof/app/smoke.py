@@ -20,6 +20,16 @@ _FILES = (
     "leaves.jsonl",
     "verify.py",
 )
+_OF_ORDERS = (
+    "orders",
+    "order_ranking",
+    "cost_curve",
+    "voi",
+    "replay",
+    "replay_totals",
+    "replay_stock",
+    "replay_stock_totals",
+)
 _PLOTS = ("fan_00", "error_by_step", "coverage", "weights")
 
 
@@ -29,7 +39,7 @@ def problems(folder: Path, *, ordering: bool = False) -> list[str]:
     for name in ("manifest.json", "metrics.json", "preflight.json"):
         if (folder / name).is_file():
             json.loads((folder / name).read_text(encoding="utf-8"))
-    skipped = () if ordering else ("orders", "replay", "replay_totals")
+    skipped = () if ordering else _OF_ORDERS
     for name, keys in TABLE_KEYS.items():
         if name in skipped:
             continue

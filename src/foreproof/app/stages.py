@@ -22,7 +22,7 @@ from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
 from foreproof.engine.build import Bench, builder, ladder
 from foreproof.engine.cutoff import latest_cutoff
-from foreproof.engine.decide import Replayed, decide, origins, replay_decisions
+from foreproof.engine.decide import Decided, Replayed, decide, held_at, origins, replay_decisions
 from foreproof.engine.diagnose import Diagnosis, diagnose
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
@@ -61,6 +61,7 @@ class Work:
     diagnosis: Diagnosis | None = None
     verdicts: tuple[Verdict, ...] = ()
     decisions: Decisions | None = None
+    decided: Decided | None = None
     replayed: Replayed | None = None
 
     @property
@@ -223,9 +224,11 @@ def order(work: Work) -> Work:
         return work
     cutoff = _cutoff(work)
     past = origins(work.served, before=cutoff)
-    decisions = decide(plan.ordering, work.served[cutoff], _database(work).as_of(cutoff))
-    replayed = replay_decisions(plan, _judged(work), past, seed=plan.plan.seed)
-    return replace(work, decisions=decisions, replayed=replayed)
+    served, view = work.served[cutoff], _database(work).as_of(cutoff)
+    decided = decide(plan.ordering, served, view)
+    held = held_at(plan.ordering, served.totals, view)
+    replayed = replay_decisions(plan, _judged(work), past, held=held, seed=plan.plan.seed)
+    return replace(work, decisions=decided.orders, decided=decided, replayed=replayed)
 
 
 def _judged(work: Work) -> Built:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from foreproof.core.compare import Interval, bootstrap_interval
 from foreproof.core.decide import Floats
 from foreproof.core.paths import Paths
 from foreproof.core.predict import CUTOFF
@@ -103,8 +104,7 @@ def simulate(
 
 
 def replay_stock(
-    ours: Sequence[Paths],
-    baseline: Sequence[Paths],
+    sides: tuple[Sequence[Paths], Sequence[Paths]],
     demand: pl.DataFrame,
     terms: StockTerms,
     *,
@@ -114,7 +114,7 @@ def replay_stock(
 ) -> pl.DataFrame:
     """Ours and the baseline's stock over the same demand, step by step, by the same policy on other beliefs.
 
-    ours, baseline: the paths served at each origin, oldest first, `spacing` steps apart. demand: entity columns,
+    sides: ours and the baseline's paths served at each origin, oldest first, `spacing` steps apart. demand: entity columns,
     `period` (whole numbers that follow each other from the first step after the first origin), `y`. Only items that
     every origin knew take part. Both start with the same units on hand: the mean of what the two beliefs would order
     up to, where `held` has no `on_hand`.
@@ -123,13 +123,13 @@ def replay_stock(
     as `NAME_ours` and `NAME_baseline`: `on_hand`, `on_order`, `owed`, `ordered`, `sold`, `unmet`, `scrapped` (units)
     and `money`; sorted. Raises BadInput.
     """
+    ours, baseline = sides
     if not ours or len(ours) != len(baseline):
         raise BadInput("replay", found=f"{len(ours)} and {len(baseline)} origins", wanted="as many on both sides")
     keys, periods, wanted = _grid(ours, demand)
     costs = economics(terms, keys, held)
     beliefs = [
-        {i * spacing: _of(each, keys) for i, each in enumerate(side) if i * spacing < periods.size}
-        for side in (ours, baseline)
+        {i * spacing: _of(each, keys) for i, each in enumerate(side) if i * spacing < periods.size} for side in sides
     ]
     start = _start(beliefs, terms, costs, season)
     flows = [simulate(one, wanted, terms, costs, start=start, season=season) for one in beliefs]
@@ -172,6 +172,20 @@ def stock_totals(replayed: pl.DataFrame, *, by: Sequence[str] = ()) -> pl.DataFr
         groups = list(by)
         parts.append(replayed.group_by(groups, maintain_order=True).agg(sums) if groups else replayed.select(sums))
     return pl.concat(parts).sort(list(by), maintain_order=True) if by else pl.concat(parts)
+
+
+def stock_saving(replayed: pl.DataFrame, *, rng: np.random.Generator, replicates: int = 1000) -> Interval | None:
+    """Money saved an item against the baseline over the whole replay, with a 95% bootstrap interval that draws items.
+
+    None for fewer than two items: then there is nothing to draw from.
+    """
+    entity = replayed.columns[: replayed.columns.index(PERIOD)]
+    if not entity:
+        return None
+    sums = replayed.group_by(entity, maintain_order=True).agg(pl.col("saving").sum())["saving"].to_numpy()
+    if sums.size < 2:
+        return None
+    return bootstrap_interval(sums, blocks=np.arange(sums.size), rng=rng, replicates=replicates, confidence=0.95)
 
 
 def _ahead(beliefs: Mapping[int, Floats], t: int, window: int, season: int) -> Floats:
@@ -270,4 +284,4 @@ def _start(beliefs: Sequence[Mapping[int, Floats]], terms: StockTerms, costs: Ec
     return start
 
 
-__all__ = ["PERIOD", "Flows", "replay_stock", "simulate", "stock_totals"]
+__all__ = ["PERIOD", "Flows", "replay_stock", "simulate", "stock_saving", "stock_totals"]

@@ -19,7 +19,7 @@ from foreproof.core.plan import Plan
 from foreproof.core.predict import CUTOFF
 from foreproof.core.section import Section
 from foreproof.core.view import Database, View
-from foreproof.decisions.newsvendor import Newsvendor
+from foreproof.decisions.ordering import Ordering, parse_ordering
 from foreproof.errors import PlanError
 from foreproof.features.cells import Gap
 from foreproof.features.declare import Feature
@@ -148,16 +148,6 @@ class Backtest:
 
 
 @dataclass(frozen=True, slots=True)
-class Ordering:
-    """What the order must cover, and its costs: money per unit short and per unit over."""
-
-    policy: Newsvendor
-    cover: int
-    stock: str = ""
-    currency: str = "money"
-
-
-@dataclass(frozen=True, slots=True)
 class Proof:
     """Limits of the gauntlet."""
 
@@ -213,7 +203,9 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         paths=root.whole("paths", default=500, low=10, high=100_000),
         calibration=parse_calibration(root.section("intervals", default={}), columns=task.entity),
         backtest=_backtest(root.section("backtest", default={}), horizon, season),
-        ordering=_ordering(root.section("decision"), horizon) if "decision" in root else None,
+        ordering=parse_ordering(root.section("decision"), horizon=horizon, contracts=contracts, entity=series.by)
+        if "decision" in root
+        else None,
         proof=_proof(root.section("proof", default={})),
         cutoff=str(root.raw("cutoff", default="latest")),
     )
@@ -292,23 +284,6 @@ def _backtest(section: Section, horizon: int, season: int) -> Backtest:
     return backtest
 
 
-def _ordering(section: Section, horizon: int) -> Ordering:
-    cover = section.whole("cover", default=horizon, low=1)
-    if cover > horizon:
-        raise PlanError(
-            "decision.cover", found=f"{cover} steps", wanted=f"at most the horizon ({horizon})", fix="raise horizon"
-        )
-    policy = Newsvendor(
-        short=section.number("short", low=0),
-        over=section.number("over", low=0),
-        pack=section.number("pack", default=1.0),
-        minimum=section.number("minimum", default=0.0, low=0),
-    )
-    ordering = Ordering(policy, cover, section.text("stock", default=""), section.text("currency", default="money"))
-    section.done()
-    return ordering
-
-
 def _proof(section: Section) -> Proof:
     proof = Proof(
         alpha=section.number("alpha", default=0.05, low=0.0001, high=0.5),
@@ -325,7 +300,6 @@ __all__ = [
     "Backtest",
     "ForecastPlan",
     "ForecastTask",
-    "Ordering",
     "Proof",
     "parse_forecast",
 ]
