@@ -29,3 +29,34 @@ def shuffled(values: Sequence[Sequence[float]], scores: Sequence[Sequence[float]
         for rank, k in enumerate(order):
             paths[k][step] = values[step][rank]
     return paths
+
+
+def weighted_quantile(values: Sequence[float], weights: Sequence[float], level: float) -> float | None:
+    """The smallest value that carries the level of all weight, with one more of the largest weight; None beyond the last."""
+    if level < 0.5:
+        found = weighted_quantile([-value for value in values], weights, 1 - level)
+        return None if found is None else -found
+    needed = level * (sum(weights) + max(weights))
+    for value in sorted(values):
+        if sum(w for v, w in zip(values, weights, strict=True) if v <= value) >= needed - 1e-9:
+            return value
+    return None
+
+
+def moved_tail(origins: Sequence[Sequence[float]], tail: float, speed: float) -> float:
+    """The tail of an upper level at one step, after the misses of each origin by the quantile of those before it."""
+    moved = tail
+    for t in range(1, len(origins)):
+        before = sorted(value for origin in origins[:t] for value in origin)
+        rank = math.ceil((len(before) + 1) * (1 - moved) - 1e-9)
+        missed = sum(value > before[rank - 1] for value in origins[t]) / len(origins[t])
+        moved = min(max(moved + speed * (tail - missed), tail / 10), 0.5)
+    return moved
+
+
+def place(room: float, edges: Sequence[float]) -> int:
+    """The first part near the bound whose upper edge holds the room; -1 beyond the last."""
+    for i, edge in enumerate(edges):
+        if room <= edge:
+            return i
+    return -1

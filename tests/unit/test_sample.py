@@ -182,6 +182,19 @@ def test_sums_are_as_wide_as_those_calibrated_on_sums_where_origins_differ() -> 
     assert (spread(paths.sums(1, 8)) > 1.5 * spread(calm.sums(1, 8))).all()
 
 
+def test_shocks_that_two_origins_cannot_show_whole_are_added_to_paths() -> None:
+    past = past_of(lambda rng, i, o, h: rng.normal(size=h) + 0.8 * o, series=200, origins=2)
+    calibration = Calibration(own=float("inf"))
+    intervals = fit_intervals(past, entity=("id",), levels=KNOTS, calibration=calibration)
+    rng = np.random.default_rng(1)
+    tied = dependence(past, intervals, horizon=8, count=K, rng=rng, calibration=calibration)
+    assert tied.rho[0] > 0.0
+    paths = sampler_of(past, calibration=calibration).paths()
+    sums = sum_residuals(past, ("id",), 8)
+    low, high = fit_intervals(sums, entity=("id",), levels=[0.05, 0.95], calibration=calibration).offsets[0]
+    assert spread(paths.sums(1, 8)) == pytest.approx((high - low) * np.arange(2.0, 8.0), rel=0.12)
+
+
 def test_a_template_that_comes_often_and_ties_still_gives_every_rank_once() -> None:
     past = past_of(lambda rng, i, o, h: np.zeros(h) + o, series=1, origins=3)
     tied = dependence(

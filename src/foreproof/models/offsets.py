@@ -48,11 +48,12 @@ class Calibration:
 
 def parse_calibration(section: Section, *, columns: Sequence[str] = ()) -> Calibration:
     """The plan's `intervals`; columns: those that name a series, by which residuals may be pooled too."""
+    recent = section.number_or_none("recent")
     found = Calibration(
         enough=section.whole("enough", default=100, low=1),
         own=section.number("own", default=4.0, low=0.0),
         adaptive=section.number("adaptive", default=0.0, low=0.0, high=1.0),
-        recent=section.number_or_none("recent") or math.inf,
+        recent=math.inf if recent is None else recent,
         bound=section.whole("bound", default=8, low=0, high=100),
         pool=section.choice("pool", (*POOLS, *columns), default="none"),
     )
