@@ -35,6 +35,7 @@ from foreproof.models import (
     ForeignSeries,
     GlobalBoost,
     Naive,
+    Recipe,
     SeasonalNaive,
     SeasonalWindowMean,
     Theta,
@@ -46,6 +47,10 @@ from foreproof.models import (
 FRAME = Frame(("shop", "sku"), Grid("integer", unit="step"), 5, 4)
 LAST = 80
 
+RECIPES = (
+    *(Recipe(f"y_lag_{lag}", "value", (lag,)) for lag in (0, 1, 3, 7)),
+    Recipe("y_mean", "mean", tuple(range(8))),
+)
 CASES: dict[str, Model] = {
     "seasonal naive": SeasonalNaive(),
     "naive": Naive(),
@@ -74,6 +79,8 @@ CASES: dict[str, Model] = {
     "ridge": ForeignRows("ridge", "linear_model.Ridge"),
     "boost": GlobalBoost(trees=15),
     "boost of few rows": GlobalBoost(trees=15, max_rows=200, relative=False),
+    "boost of a quantile": GlobalBoost(trees=15, loss="quantile", level=0.8),
+    "boost by recursion": GlobalBoost(trees=15, strategy="recursive", recipes=RECIPES),
     "boost by blocks": GlobalBoost(trees=15, blocks=2, loss="tweedie"),
 }
 

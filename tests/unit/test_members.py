@@ -263,6 +263,14 @@ def test_the_parts_of_mstl_equal_those_of_statsforecast() -> None:
         assert part == pytest.approx(theirs[f"seasonal{m}"].to_numpy(), rel=1e-9)
 
 
+def test_the_history_holds_four_of_the_longest_season() -> None:
+    t = np.arange(900)
+    y = 100 + 10 * np.sin(2 * np.pi * t / 24) + 20 * np.cos(2 * np.pi * t / 168)
+    fitted, _ = local(MSTL(seasons=(24, 168)), {"a": y.tolist()}, season=24)
+    assert fitted.learned[("a",)].form.endswith("/24,168")
+    assert fitted.learned[("a",)].start == 1 - 4 * 168
+
+
 def test_a_season_seen_less_than_twice_is_left_out() -> None:
     fitted, _ = local(MSTL(seasons=(4, 50)), {"a": wave(60)})
     assert fitted.learned[("a",)].form.endswith("/4")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from foreproof.models.arima import AutoARIMA
-from foreproof.models.boost import FittedBoost, GlobalBoost, Loss, load_boost
+from foreproof.models.boost import FittedBoost, GlobalBoost, Loss, Strategy, load_boost
+from foreproof.models.budget import Budget, LeftOut, Load, Pool, candidates, choose, nominal_ms
 from foreproof.models.combine import (
     Shrinkage,
     Weights,
@@ -35,6 +36,7 @@ from foreproof.models.mstl import MSTL
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
 from foreproof.models.offsets import Calibration, Errors, conformal_quantile, moved_levels
 from foreproof.models.plain import Drift, FittedRule, SeasonalWindowMean, WindowMean
+from foreproof.models.recursive import Recipe
 from foreproof.models.registry import KINDS, parse_models
 from foreproof.models.sample import Sampler
 from foreproof.models.scale import series_scale
@@ -51,6 +53,7 @@ __all__ = [
     "AutoARIMA",
     "AutoCES",
     "AutoETS",
+    "Budget",
     "ByClass",
     "Calibration",
     "Columns",
@@ -69,18 +72,25 @@ __all__ = [
     "ForeignSeries",
     "GlobalBoost",
     "Intervals",
+    "LeftOut",
+    "Load",
     "Loss",
     "Naive",
+    "Pool",
+    "Recipe",
     "Sampler",
     "Seasonal",
     "SeasonalNaive",
     "SeasonalWindowMean",
     "Shrinkage",
+    "Strategy",
     "Theta",
     "Weights",
     "WindowMean",
     "apply_intervals",
     "calibrate_total",
+    "candidates",
+    "choose",
     "combine",
     "conformal_quantile",
     "demand_classes",
@@ -98,6 +108,7 @@ __all__ = [
     "load_local",
     "marginal_values",
     "moved_levels",
+    "nominal_ms",
     "parse_models",
     "quantile_function",
     "quantile_mean",

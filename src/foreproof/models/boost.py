@@ -1,4 +1,4 @@
-"""A global gradient boosting model: one LightGBM for all series and steps, direct by step."""
+"""A global gradient boosting model: one LightGBM for all series and steps, direct by step or recursive."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from foreproof.core.predict import CUTOFF, STEP, Prediction
 from foreproof.errors import BadInput
 from foreproof.models.late import library
 from foreproof.models.panel import Floats, Ints
+from foreproof.models.recursive import Recipe, check_recipes, unrolled
 from foreproof.models.rows import FEWEST_ROWS, LABEL, answered, index_of, served_rows, training_rows
 from foreproof.models.scaling import Columns, learn_columns, scaled
 
-Loss = Literal["l1", "l2", "tweedie"]
+Loss = Literal["l1", "l2", "tweedie", "quantile"]
+Strategy = Literal["direct", "recursive"]
 
 _ODD = re.compile(r"[^A-Za-z0-9_]")
 """LightGBM refuses some characters in names."""
+_OBJECTIVES = {"l1": "regression_l1", "l2": "regression", "tweedie": "tweedie", "quantile": "quantile"}
 _TAILS = (0.001, 0.999)
 """Scaled labels beyond these quantiles are drawn in: one outlier of a dormant series must not steer all the others."""
 
@@ -32,7 +35,9 @@ class GlobalBoost:
     """LightGBM over the rows of all series; step is a feature, and each row stands in its own unit (see `scaling`).
 
     loss: l1 aims at the median and serves MASE, WAPE and sMAPE; l2 at the mean; tweedie at the mean of counts with many
-    zeros (labels below 0 count as 0). blocks: how many models share the steps, in runs of equal length. max_rows: of
+    zeros (labels below 0 count as 0); quantile at the quantile of `level`. strategy: direct learns every step from the
+    cutoff; recursive learns the first alone and goes on from its own predictions, with `recipes` for the columns of the
+    target (see `recursive`). blocks: how many models share the steps, in runs of equal length. max_rows: of
     more training rows than this, so many are drawn with the fit's seed. relative: see `scaling.Columns`; tweedie has none.
 
     Ke et al., LightGBM (2017). One model for many series: Makridakis, Spiliotis & Assimakopoulos, M5 (2022).
@@ -47,6 +52,9 @@ class GlobalBoost:
     blocks: int = 1
     max_rows: int = 500_000
     relative: bool = True
+    level: float = 0.5
+    strategy: Strategy = "direct"
+    recipes: tuple[Recipe, ...] = ()
 
     @property
     def reads_rows(self) -> bool:
@@ -55,12 +63,15 @@ class GlobalBoost:
 
     def fit(self, past: Past, *, seed: int) -> FittedBoost:
         """Learn from the labelled rows; refuses labels that are not finite, and learns nothing from fewer than 30 rows."""
-        rows = training_rows(past, most=self.max_rows, seed=seed)
+        last = 1 if self.strategy == "recursive" else None
+        rows = training_rows(past, most=self.max_rows, seed=seed, last_step=last)
         index = [*past.frame.entity, CUTOFF]
         season = max(1, past.frame.season)
         if rows.height < FEWEST_ROWS:
             return FittedBoost(self, season, Columns((), {}, False), ())
         columns = learn_columns(rows, [*index, LABEL], relative=self.relative and self.loss != "tweedie")
+        if self.strategy == "recursive":
+            check_recipes(columns.names, self.recipes)
         steps = rows[STEP].to_numpy()
         block = _block(steps, past.frame.horizon, self.blocks)
         given = scaled(rows, columns)
@@ -92,8 +103,7 @@ class FittedBoost:
         """Forecasts of every series of the target; a row that the model answers with no finite number gets the naive."""
 
         def answer(rows: pl.DataFrame) -> Floats:
-            given = scaled(rows, self.columns)
-            return given.origin + given.unit * self._raw(rows, given.matrix, now.frame)
+            return self._answers(self._seen(now, rows), now.frame)
 
         return answered(now, self.season, answer if self.texts else None)
 
@@ -103,10 +113,10 @@ class FittedBoost:
         Entity columns, cutoff, step, one column a feature, and `base`, which holds the rest: the model's expectation, the
         row's origin and that origin's own contribution. SHAP values of trees: Lundberg, Erion & Lee (2018).
         """
-        rows = served_rows(now)
         if not self.texts:
             raise BadInput(self.model.name, found="a model that learned nothing", wanted="at least 30 training rows")
-        given = scaled(rows, self.columns)
+        rows = self._seen(now, served_rows(now))
+        given = scaled(self._stepped(rows), self.columns)
         raw = np.zeros((rows.height, len(self.columns.inputs) + 1))
         block = _block(rows[STEP].to_numpy(), now.frame.horizon, self.model.blocks)
         for b, booster in enumerate(self._boosters()):
@@ -134,6 +144,24 @@ class FittedBoost:
         files = {f"{name}.{b}.txt": text.encode() for b, text in enumerate(self.texts)}
         return {f"{name}.json": json.dumps(columns, sort_keys=True).encode(), **files}
 
+    def _seen(self, now: Now, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows as the model sees them: what is recursive reads its own predictions."""
+        if self.model.strategy == "direct":
+            return rows
+        frame = now.frame
+        return unrolled(now, rows, self.model.recipes, lambda part: self._answers(part, frame))
+
+    def _answers(self, rows: pl.DataFrame, frame: Frame) -> Floats:
+        """The answer to each row, in the unit of the target."""
+        given = scaled(self._stepped(rows), self.columns)
+        return given.origin + given.unit * self._raw(rows, given.matrix, frame)
+
+    def _stepped(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """To a one-step model every row is of step 1."""
+        if self.model.strategy == "direct":
+            return rows
+        return rows.with_columns(pl.lit(1, dtype=rows.schema[STEP]).alias(STEP))
+
     def _boosters(self) -> list[Any]:
         lightgbm = library("lightgbm")
         return [lightgbm.Booster(model_str=text) for text in self.texts]
@@ -160,7 +188,8 @@ def _train(model: GlobalBoost, matrix: Floats, value: Floats, columns: Columns, 
     """LightGBM's text. Deterministic: one thread, row-wise histograms, a fixed seed, rows in a fixed order."""
     lightgbm = library("lightgbm")
     settings = {
-        "objective": {"l1": "regression_l1", "l2": "regression", "tweedie": "tweedie"}[model.loss],
+        "objective": _OBJECTIVES[model.loss],
+        "alpha": model.level,
         "learning_rate": model.rate,
         "num_leaves": model.leaves,
         "min_data_in_leaf": min(model.least, max(1, len(value) // 4)),
@@ -199,4 +228,4 @@ def _from_logarithms(raw: Floats, unit: Floats) -> Floats:
     return parts
 
 
-__all__ = ["FittedBoost", "GlobalBoost", "Loss", "load_boost"]
+__all__ = ["FittedBoost", "GlobalBoost", "Loss", "Strategy", "load_boost"]

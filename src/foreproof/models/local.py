@@ -125,11 +125,14 @@ def _parsed(values: Mapping[str, Any] | None) -> Learned | None:
     return Learned(values["start"], seasonal, values["form"], values["season"], tuple(values["numbers"]))
 
 
-def fit_local(model: Local, past: Past) -> FittedLocal:
-    """Parameters of every series of the target; deterministic."""
+def fit_local(model: Local, past: Past, *, least: int = 200) -> FittedLocal:
+    """Parameters of every series of the target; deterministic.
+
+    least: without a `history` of the model's own, ten seasons are used, and at least so many observations.
+    """
     season = max(1, past.frame.season)
     series = panel(past.target, past.frame.entity)
-    keep = model.history or max(10 * season, 200)
+    keep = model.history or max(10 * season, least)
     learned = {
         key: _learn(model, y[-keep:], int(start) + max(0, y.size - keep), season)
         for key, start, y in zip(series.keys, series.starts, series, strict=True)

@@ -44,7 +44,7 @@ class MSTL:
 
     def fit(self, past: Past, *, seed: int) -> FittedLocal:
         """Parameters of every series; deterministic, the seed is not used."""
-        return fit_local(self, past)
+        return fit_local(self, past, least=max(200, 4 * max(self.seasons, default=0)))
 
     def search(self, y: Floats, season: int) -> Found:
         """`components/season,season` with the seasons that are long enough, and the parameters of the smoothing."""

@@ -11,7 +11,7 @@ from foreproof.core.model import Model
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
 from foreproof.models.arima import AutoARIMA
-from foreproof.models.boost import GlobalBoost, Loss
+from foreproof.models.boost import GlobalBoost, Loss, Strategy
 from foreproof.models.demand import ByClass
 from foreproof.models.foreign import ForeignRows, sklearn_model, statsforecast_model
 from foreproof.models.intermittent import IMAPA, TSB, CrostonSBA
@@ -81,9 +81,17 @@ def _theta(section: Section) -> Model:
 
 def _boost(section: Section) -> Model:
     plain = GlobalBoost()
+    strategy = section.choice("strategy", get_args(Strategy), plain.strategy)
+    loss = section.choice("loss", get_args(Loss), plain.loss)
+    if "level" in section and loss != "quantile":
+        raise PlanError(f"{section.path}.level", found=f"a level for loss {loss}", fix="set loss: quantile")
+    if "blocks" in section and strategy == "recursive":
+        raise PlanError(
+            f"{section.path}.blocks", found="blocks of steps", wanted="none: a recursive model has one step"
+        )
     return GlobalBoost(
         name=section.text("name", plain.name),
-        loss=section.choice("loss", get_args(Loss), plain.loss),
+        loss=loss,
         trees=section.whole("trees", plain.trees, low=1, high=100_000),
         rate=section.number("rate", plain.rate, low=1e-4, high=1.0),
         leaves=section.whole("leaves", plain.leaves, low=2, high=4096),
@@ -91,6 +99,8 @@ def _boost(section: Section) -> Model:
         blocks=section.whole("blocks", plain.blocks, low=1, high=1000),
         max_rows=section.whole("max_rows", plain.max_rows, low=1000),
         relative=section.flag("relative", plain.relative),
+        level=section.number("level", plain.level, low=0.001, high=0.999),
+        strategy=strategy,
     )
 
 

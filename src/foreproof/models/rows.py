@@ -22,8 +22,11 @@ def index_of(frame: Frame) -> list[str]:
     return [*frame.entity, CUTOFF, STEP]
 
 
-def training_rows(past: Past, *, most: int, seed: int) -> pl.DataFrame:
-    """The labelled rows, sorted; of more than `most` so many are drawn with the seed. Refuses labels that are not finite."""
+def training_rows(past: Past, *, most: int, seed: int, last_step: int | None = None) -> pl.DataFrame:
+    """The labelled rows up to `last_step`, sorted; of more than `most` so many are drawn with the seed.
+
+    Refuses labels that are not finite.
+    """
     panel(past.target, past.frame.entity)
     rows = past.make_rows()
     index = index_of(past.frame)
@@ -35,7 +38,7 @@ def training_rows(past: Past, *, most: int, seed: int) -> pl.DataFrame:
             wanted="finite labels",
             fix="leave rows without a label out",
         )
-    rows = rows.sort(index)
+    rows = (rows if last_step is None else rows.filter(pl.col(STEP) <= last_step)).sort(index)
     if rows.height <= most:
         return rows
     kept = np.random.default_rng(seed).choice(rows.height, size=most, replace=False)

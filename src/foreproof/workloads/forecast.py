@@ -23,16 +23,15 @@ from foreproof.decisions.ordering import Ordering, parse_ordering
 from foreproof.errors import PlanError
 from foreproof.features.cells import Gap
 from foreproof.features.declare import Feature
-from foreproof.features.lags import Difference, Lag, SeasonalLag
 from foreproof.features.parse import default_features, parse_features
 from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
-from foreproof.features.windows import Rolling, SeasonalRolling
+from foreproof.models.budget import LeftOut, Load
 from foreproof.models.offsets import Calibration, parse_calibration
-from foreproof.models.registry import parse_models
+from foreproof.workloads.members import BASELINE, parse_members
+from foreproof.workloads.recipes import with_recipes
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 MODELS = ("seasonal_naive", "auto_ets", "theta", "boost")
-BASELINE = "seasonal_naive"
 OURS = "combination"
 
 
@@ -120,17 +119,6 @@ class Panel:
         return target(series, series.spec, cutoff)
 
 
-def in_target_unit(feature: Feature) -> bool:
-    """Whether a feature's column is in the target's unit, so that a global model divides it by the series' scale."""
-    match feature:
-        case Lag() | SeasonalLag() | Difference():
-            return feature.of is None
-        case Rolling() | SeasonalRolling():
-            return feature.of is None and feature.stat != "nonzero"
-        case _:
-            return False
-
-
 def among(frame: pl.DataFrame, population: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
     """The rows of series in the population; with no entity column there is one series, and it stays."""
     return frame.join(population, on=list(entity), how="semi", maintain_order="left") if entity else frame
@@ -145,6 +133,10 @@ class Backtest:
     calibrations: int
     examples: int
     stride: int
+
+    def fits(self, horizon: int) -> int:
+        """How many cutoffs a run fits at: the served and judged ones, and before them those that calibrate the earliest."""
+        return 1 + self.origins + self.calibrations + -(-horizon // self.every) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +164,7 @@ class ForecastPlan:
     ordering: Ordering | None
     proof: Proof
     cutoff: str
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def parse_forecast(plan: Plan) -> ForecastPlan:
@@ -188,26 +181,33 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
     season = root.whole("season", default=series.grid.season, low=1)
     delay = parse_offset(root.raw("delay", default=0), subject="delay")
     task = ForecastTask(plan.name, series, horizon, season, delay, top)
-    features = root.raw("features", default="default")
+    declared = root.raw("features", default="default")
+    features = (
+        default_features(season, series.grid, horizon)
+        if declared == "default"
+        else parse_features(root.sections("features"), season=season, grid=series.grid, horizon=horizon)
+    )
     low = contract.column(series.value).low
+    backtest = _backtest(root.section("backtest", default={}), horizon, season)
+    load = Load(season, horizon, backtest.examples, backtest.fits(horizon))
+    models, left_out = parse_members(root, load, default=MODELS)
     parsed = ForecastPlan(
         plan=plan,
         contracts=contracts,
         task=task,
-        features=default_features(season, series.grid, horizon)
-        if features == "default"
-        else parse_features(root.sections("features"), season=season, grid=series.grid, horizon=horizon),
-        models=parse_models(root.raw("models", default=list(MODELS))),
+        features=features,
+        models=with_recipes(models, features),
         levels=_levels(root),
         low=low if low is not None and low >= 0 else None,
         paths=root.whole("paths", default=500, low=10, high=100_000),
         calibration=parse_calibration(root.section("intervals", default={}), columns=task.entity),
-        backtest=_backtest(root.section("backtest", default={}), horizon, season),
+        backtest=backtest,
         ordering=parse_ordering(root.section("decision"), horizon=horizon, contracts=contracts, entity=series.by)
         if "decision" in root
         else None,
         proof=_proof(root.section("proof", default={})),
         cutoff=str(root.raw("cutoff", default="latest")),
+        left_out=left_out,
     )
     root.done()
     if series.gap == "zero" and (contract.known.kind == "delay" or delay not in (0, "0d")):
@@ -216,10 +216,6 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
             found="zero, though facts are known with a delay",
             wanted="missing or carry",
             fix="the last periods before a cutoff are not known yet, and would be learned from as zeros",
-        )
-    if BASELINE not in [model.name for model in parsed.models]:
-        raise PlanError(
-            "models", found="no seasonal_naive", wanted="the baseline among the models", fix="add seasonal_naive"
         )
     return parsed
 
