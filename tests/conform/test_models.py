@@ -19,6 +19,7 @@ import foreproof.models
 from foreproof.core.grid import Grid
 from foreproof.core.model import Fitted, Frame, Model, Now, Past
 from foreproof.core.predict import Prediction
+from foreproof.core.recipe import Recipe
 from foreproof.errors import ForeproofError
 from foreproof.models import (
     IMAPA,
@@ -35,7 +36,6 @@ from foreproof.models import (
     ForeignSeries,
     GlobalBoost,
     Naive,
-    Recipe,
     SeasonalNaive,
     SeasonalWindowMean,
     Theta,

@@ -12,13 +12,15 @@ import pytest
 from foreproof.app.progress import Silent
 from foreproof.core.model import Frame, Now, Past
 from foreproof.core.plan import plan_of
+from foreproof.core.recipe import Recipe
 from foreproof.core.view import Database, Table
 from foreproof.engine.build import Bench, builder
 from foreproof.errors import BadInput, PlanError
-from foreproof.models import ByClass, GlobalBoost, Recipe, parse_models
+from foreproof.features.recursion import recipes_of
+from foreproof.models import ByClass, GlobalBoost, parse_models
+from foreproof.models.members import with_recipes
 from foreproof.models.recursive import unrolled
-from foreproof.workloads.forecast import ForecastPlan, parse_forecast
-from foreproof.workloads.recipes import with_recipes
+from foreproof.workloads.forecast import ForecastPlan, column_of, parse_forecast
 from member_series import STEPS, by_series, target
 
 PLAN: dict[str, Any] = {
@@ -125,7 +127,7 @@ def test_a_feature_that_cannot_be_computed_anew_is_named() -> None:
 
 def test_a_model_inside_another_gets_its_recipes_too() -> None:
     inner = GlobalBoost(strategy="recursive")
-    (found,) = with_recipes([ByClass(lumpy=inner)], plan().features)
+    (found,) = with_recipes([ByClass(lumpy=inner)], lambda: recipes_of(plan().features, column_of))
     assert isinstance(found, ByClass)
     assert isinstance(found.lumpy, GlobalBoost)
     assert {recipe.column for recipe in found.lumpy.recipes} >= {"y_lag_0", "y_rolling_mean_4", "ratio_4_16", "age"}

@@ -18,8 +18,7 @@ from foreproof.engine.fit import Job, fit_members
 from foreproof.engine.serve import MODEL, Served, serve
 from foreproof.errors import BadInput
 from foreproof.features.compile import compile_rows
-from foreproof.workloads.forecast import BASELINE, ForecastPlan, Panel, among
-from foreproof.workloads.recipes import in_target_unit
+from foreproof.workloads.forecast import BASELINE, ForecastPlan, Panel, among, in_target_unit
 
 
 @dataclass(frozen=True, slots=True)

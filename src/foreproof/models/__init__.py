@@ -36,7 +36,6 @@ from foreproof.models.mstl import MSTL
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
 from foreproof.models.offsets import Calibration, Errors, conformal_quantile, moved_levels
 from foreproof.models.plain import Drift, FittedRule, SeasonalWindowMean, WindowMean
-from foreproof.models.recursive import Recipe
 from foreproof.models.registry import KINDS, parse_models
 from foreproof.models.sample import Sampler
 from foreproof.models.scale import series_scale
@@ -77,7 +76,6 @@ __all__ = [
     "Loss",
     "Naive",
     "Pool",
-    "Recipe",
     "Sampler",
     "Seasonal",
     "SeasonalNaive",

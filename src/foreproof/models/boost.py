@@ -13,10 +13,11 @@ import polars as pl
 
 from foreproof.core.model import Frame, Now, Past
 from foreproof.core.predict import CUTOFF, STEP, Prediction
+from foreproof.core.recipe import Recipe
 from foreproof.errors import BadInput
 from foreproof.models.late import library
 from foreproof.models.panel import Floats, Ints
-from foreproof.models.recursive import Recipe, check_recipes, unrolled
+from foreproof.models.recursive import check_recipes, unrolled
 from foreproof.models.rows import FEWEST_ROWS, LABEL, answered, index_of, served_rows, training_rows
 from foreproof.models.scaling import Columns, learn_columns, scaled
 

@@ -8,36 +8,17 @@ Taieb, Bontempi, Atiya & Sorjamaa, A review of strategies for multi-step ahead f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from foreproof.core.model import Now
 from foreproof.core.predict import STEP
+from foreproof.core.recipe import Recipe, Stat
 from foreproof.errors import BadInput
 from foreproof.models.panel import Floats, Ints, Panel, panel
 from foreproof.models.rows import index_of
 from foreproof.models.scaling import SCALE, UNIT
-
-Stat = Literal["value", "mean", "sum", "std", "min", "max", "nonzero", "difference", "ratio", "age"]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a column follows from the target as of a cutoff, for step 1.
-
-    lags: steps back from the cutoff, rising, of the values that are read; for `difference` the later and the earlier one.
-    base: for `ratio`, those of the mean below. life: all values from lags[0] back to the series' start. Values before the
-    start are left out; std has the divisor n - 1.
-    """
-
-    column: str
-    stat: Stat
-    lags: tuple[int, ...] = ()
-    base: tuple[int, ...] = ()
-    life: bool = False
 
 
 def check_recipes(columns: Sequence[str], recipes: Sequence[Recipe]) -> None:
@@ -140,4 +121,4 @@ def statistic(values: Floats, stat: Stat) -> Floats:
             return mean_of
 
 
-__all__ = ["Recipe", "Stat", "check_recipes", "statistic", "unrolled"]
+__all__ = ["check_recipes", "statistic", "unrolled"]

@@ -23,12 +23,14 @@ from foreproof.decisions.ordering import Ordering, parse_ordering
 from foreproof.errors import PlanError
 from foreproof.features.cells import Gap
 from foreproof.features.declare import Feature
+from foreproof.features.lags import Difference, Lag, SeasonalLag
 from foreproof.features.parse import default_features, parse_features
+from foreproof.features.recursion import recipes_of
 from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
+from foreproof.features.windows import Rolling, SeasonalRolling
 from foreproof.models.budget import LeftOut, Load
+from foreproof.models.members import BASELINE, parse_members, with_recipes
 from foreproof.models.offsets import Calibration, parse_calibration
-from foreproof.workloads.members import BASELINE, parse_members
-from foreproof.workloads.recipes import with_recipes
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 MODELS = ("seasonal_naive", "auto_ets", "theta", "boost")
@@ -119,6 +121,22 @@ class Panel:
         return target(series, series.spec, cutoff)
 
 
+def in_target_unit(feature: Feature) -> bool:
+    """Whether a feature's column is in the target's unit, so that a global model divides it by the series' scale."""
+    match feature:
+        case Lag() | SeasonalLag() | Difference():
+            return feature.of is None
+        case Rolling() | SeasonalRolling():
+            return feature.of is None and feature.stat != "nonzero"
+        case _:
+            return False
+
+
+def column_of(feature: Feature) -> str:
+    """The name under which models see a feature: with `y_` before it where it is in the target's unit."""
+    return f"y_{feature.name}" if in_target_unit(feature) else feature.name
+
+
 def among(frame: pl.DataFrame, population: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
     """The rows of series in the population; with no entity column there is one series, and it stays."""
     return frame.join(population, on=list(entity), how="semi", maintain_order="left") if entity else frame
@@ -196,7 +214,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         contracts=contracts,
         task=task,
         features=features,
-        models=with_recipes(models, features),
+        models=with_recipes(models, lambda: recipes_of(features, column_of)),
         levels=_levels(root),
         low=low if low is not None and low >= 0 else None,
         paths=root.whole("paths", default=500, low=10, high=100_000),

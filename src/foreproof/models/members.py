@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from foreproof.core.model import Model
+from foreproof.core.recipe import Recipe
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
+from foreproof.models.boost import GlobalBoost
 from foreproof.models.budget import Budget, LeftOut, Load, candidates, choose
+from foreproof.models.demand import ByClass
 from foreproof.models.registry import parse_models
 
 BASELINE = "seasonal_naive"
@@ -37,6 +41,27 @@ def parse_members(
     return pool.models, pool.left_out
 
 
+def with_recipes(models: Sequence[Model], recipes: Callable[[], tuple[Recipe, ...]]) -> tuple[Model, ...]:
+    """The models, and each recursive one among them with its recipes; these are made only if one asks for them."""
+    return tuple(_with(model, recipes) for model in models)
+
+
+def _with(model: Model, recipes: Callable[[], tuple[Recipe, ...]]) -> Model:
+    match model:
+        case GlobalBoost() if model.strategy == "recursive":
+            return replace(model, recipes=recipes())
+        case ByClass():
+            return replace(
+                model,
+                smooth=_with(model.smooth, recipes),
+                erratic=_with(model.erratic, recipes),
+                intermittent=_with(model.intermittent, recipes),
+                lumpy=_with(model.lumpy, recipes),
+            )
+        case _:
+            return model
+
+
 def _budget(root: Section) -> Budget | None:
     """`20 ms per series`, or a mapping with the CPU milliseconds a series and the length of a typical one."""
     if "budget" not in root:
@@ -58,4 +83,4 @@ def _budget(root: Section) -> Budget | None:
     return budget
 
 
-__all__ = ["BASELINE", "parse_members"]
+__all__ = ["BASELINE", "parse_members", "with_recipes"]

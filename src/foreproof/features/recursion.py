@@ -1,11 +1,10 @@
-"""From declared features to what a recursive model needs: how each column of the target follows from its values."""
+"""From declared features to recipes: how each column of the target follows from its values, one step after another."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
-from foreproof.core.model import Model
+from foreproof.core.recipe import Recipe
 from foreproof.errors import PlanError
 from foreproof.features.ahead import Ahead
 from foreproof.features.calendar import Calendar, Holiday
@@ -13,47 +12,20 @@ from foreproof.features.declare import Feature
 from foreproof.features.lags import Age, Difference, Lag, SeasonalLag
 from foreproof.features.statics import Static
 from foreproof.features.windows import Ratio, Rolling, SeasonalRolling
-from foreproof.models.boost import GlobalBoost
-from foreproof.models.demand import ByClass
-from foreproof.models.recursive import Recipe
 
 
-def in_target_unit(feature: Feature) -> bool:
-    """Whether a feature's column is in the target's unit, so that a global model divides it by the series' scale."""
-    match feature:
-        case Lag() | SeasonalLag() | Difference():
-            return feature.of is None
-        case Rolling() | SeasonalRolling():
-            return feature.of is None and feature.stat != "nonzero"
-        case _:
-            return False
+def recipes_of(features: Sequence[Feature], column: Callable[[Feature], str]) -> tuple[Recipe, ...]:
+    """The recipes of all columns that read the target; PlanError names a feature that has none.
+
+    column: the name under which a model sees a feature. Calendar, ahead and static columns speak of the step itself and need
+    no recipe.
+    """
+    found = [_recipe(feature, column(feature)) for feature in features]
+    return tuple(recipe for recipe in found if recipe is not None)
 
 
-def with_recipes(models: Sequence[Model], features: Sequence[Feature]) -> tuple[Model, ...]:
-    """The models, and each recursive one among them with the recipes of the features; PlanError names a feature that has none."""
-    return tuple(_with(model, features) for model in models)
-
-
-def _with(model: Model, features: Sequence[Feature]) -> Model:
-    match model:
-        case GlobalBoost() if model.strategy == "recursive":
-            found = [_recipe(feature, model.name) for feature in features]
-            return replace(model, recipes=tuple(recipe for recipe in found if recipe is not None))
-        case ByClass():
-            return replace(
-                model,
-                smooth=_with(model.smooth, features),
-                erratic=_with(model.erratic, features),
-                intermittent=_with(model.intermittent, features),
-                lumpy=_with(model.lumpy, features),
-            )
-        case _:
-            return model
-
-
-def _recipe(feature: Feature, model: str) -> Recipe | None:
+def _recipe(feature: Feature, column: str) -> Recipe | None:
     """The recipe of a column that reads the target; None for one that speaks of the step itself."""
-    column = f"y_{feature.name}" if in_target_unit(feature) else feature.name
     match feature:
         case Lag(of=None):
             return Recipe(column, "value", (_back(feature.lag, feature.anchor),))
@@ -82,7 +54,7 @@ def _recipe(feature: Feature, model: str) -> Recipe | None:
             raise PlanError(
                 "features",
                 found=f"{feature.name}, which reads facts of later steps that nobody predicts",
-                wanted=f"for the recursive model {model}: lags and windows of the target, calendar, ahead and static columns",
+                wanted="for a recursive model: lags and windows of the target, calendar, ahead and static columns",
                 fix="leave the feature out, or take strategy: direct",
             )
 
@@ -97,4 +69,4 @@ def _phase(season: int) -> int:
     return -1 % season
 
 
-__all__ = ["in_target_unit", "with_recipes"]
+__all__ = ["recipes_of"]
