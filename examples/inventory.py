@@ -1,4 +1,4 @@
-"""Stock for two items under lead time: what to order, which units first, what knowing more is worth, and how it would have gone."""
+"""Stock under lead time: what to order, which units first, what knowing more is worth, and how it would have gone."""
 
 from __future__ import annotations
 

@@ -24,8 +24,15 @@ app = typer.Typer(
 new_app = typer.Typer(no_args_is_help=True, help="Make a project.")
 runs_app = typer.Typer(no_args_is_help=True, help="Look at runs and repeat them.")
 log_app = typer.Typer(no_args_is_help=True, help="Verify the log, and prove what is in it.")
+scenario_app = typer.Typer(no_args_is_help=True, help="What if a plan were another one.")
 demo_app = typer.Typer(no_args_is_help=True, help="The main job on real data.")
-for name, group in (("new", new_app), ("runs", runs_app), ("log", log_app), ("demo", demo_app)):
+for name, group in (
+    ("new", new_app),
+    ("runs", runs_app),
+    ("log", log_app),
+    ("scenario", scenario_app),
+    ("demo", demo_app),
+):
     app.add_typer(group, name=name)
 
 
@@ -55,6 +62,42 @@ _stage("prove", "Backtest, then run every check beside its planted fault; exit c
 _stage("predict", "Prove, then write the forecast.")
 _stage("decide", "Predict, then recommend order quantities and replay them in money.")
 _stage("run", "All stages, ending with one page.")
+
+
+@scenario_app.command("add")
+def scenario_add(
+    name: Annotated[str, typer.Argument()],
+    changes: Annotated[list[str], typer.Option("--set", help="TABLE.COLUMN=NUMBER, or += or *=; may come again")],
+    steps: Annotated[str, typer.Option(help="FIRST-LAST, steps after the cutoff")],
+    author: Annotated[str, typer.Option(help="who asks")],
+    reason: Annotated[str, typer.Option(help="why")],
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE[,VALUE]; may come again")] = None,
+    project: Folder = Path(),
+) -> None:
+    """Keep a named override of plans that are known ahead: a promotion in week 3, a price 5% lower."""
+    commands.scenario_add(project, name, sets=changes, wheres=where or [], steps=steps, by=(author, reason))
+
+
+@scenario_app.command("list")
+def scenario_list(project: Folder = Path()) -> None:
+    """Every scenario that was not removed."""
+    commands.scenario_list(project)
+
+
+@scenario_app.command("run")
+def scenario_run(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    price: Annotated[float | None, typer.Option(help="money that a unit more brings")] = None,
+    project: Folder = Path(),
+) -> None:
+    """Forecast beside the baseline: the difference with its interval, the orders that follow, and the support."""
+    commands.scenario_run(project, names, price=price)
+
+
+@scenario_app.command("remove")
+def scenario_remove(name: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
+    """Take a scenario back; what was asked stays on record."""
+    commands.scenario_remove(project, name)
 
 
 @app.command()

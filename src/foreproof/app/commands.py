@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from foreproof.adapters.query import query
-from foreproof.app import demo, history
+from foreproof.app import demo, history, scenarios
 from foreproof.app.diff import diff
 from foreproof.app.diff_page import write_diff
 from foreproof.app.doctor import diagnose
@@ -28,8 +28,10 @@ from foreproof.app.smoke import problems
 from foreproof.app.stages import STAGES
 from foreproof.core.grid import parse_moment
 from foreproof.core.preflight import Finding
+from foreproof.core.scenario import Scenario
 from foreproof.decisions.information import voi_words
 from foreproof.decisions.ranking import shadow_price, within
+from foreproof.engine.scenario import words_of
 from foreproof.errors import BadInput
 
 out = Console(soft_wrap=True)
@@ -180,6 +182,40 @@ def runs_repeat(folder: Path, run_id: str) -> int:
         out.print(f"differs: {name}: {before} then, {after} now", markup=False)
     out.print(f"{len(found) - len(differing)} of {len(found)} digests equal")
     return 1 if differing else 0
+
+
+def scenario_add(
+    folder: Path, name: str, *, sets: Sequence[str], wheres: Sequence[str], steps: str, by: tuple[str, str]
+) -> None:
+    """Keep a scenario. by: author and reason."""
+    overrides = scenarios.overrides_of(sets, wheres, steps)
+    scenarios.add(open_project(folder), Scenario(name, *by, overrides))
+    out.print(f"kept {name}: run it with `foreproof scenario run {name}`", markup=False)
+
+
+def scenario_list(folder: Path) -> None:
+    """Print every scenario that was not removed."""
+    _print_frame(scenarios.kept(open_project(folder)), title="scenarios")
+
+
+def scenario_run(folder: Path, names: Sequence[str], *, price: float | None) -> None:
+    """Compare scenarios with the baseline, say what differs and where the pages are."""
+    project = open_project(folder)
+    currency = project.forecast.ordering.currency if project.forecast.ordering else "money"
+    for name in names:
+        with Terminal(err) as progress:
+            found, page = scenarios.run(project, name, price=price, progress=progress)
+        for line in words_of(found, currency=currency):
+            out.print(line, markup=False)
+        for line in found.warnings:
+            err.print(f"warning: out of what was seen: {line}", markup=False)
+        out.print(f"page: {page.resolve()}", markup=False)
+
+
+def scenario_remove(folder: Path, name: str) -> None:
+    """Take a scenario back."""
+    scenarios.remove(open_project(folder), name)
+    out.print(f"removed {name}; what was asked stays on record", markup=False)
 
 
 def voi(folder: Path, run_id: str) -> None:
@@ -337,6 +373,10 @@ __all__ = [
     "runs_repeat",
     "runs_restore",
     "runs_show",
+    "scenario_add",
+    "scenario_list",
+    "scenario_remove",
+    "scenario_run",
     "spend",
     "sql",
     "voi",

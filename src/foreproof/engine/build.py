@@ -97,6 +97,31 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
     return build
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the members are given at one cutoff: see `core.model.Past` and `Now`."""
+
+    target: pl.DataFrame
+    examples: pl.DataFrame
+    rows: pl.DataFrame
+
+
+def inputs_at(plan: ForecastPlan, database: Database, cutoff: Moment) -> Inputs:
+    """The frames of a fit at a cutoff, by the same path as every build."""
+    task = plan.task
+    panel = task.panel(database)
+    line = line_of(plan, (cutoff,), first_moment(panel))
+    cutoffs = sorted({cutoff, *line.examples[cutoff]}, key=ticks)
+    rows = _scaled(plan, panel, compile_rows(database, task.series, plan.features, cutoffs, task.horizon), cutoffs)
+    population = panel.entities(cutoff)
+    filled = pl.col("y").forward_fill().over(task.entity) if task.entity else pl.col("y").forward_fill()
+    return Inputs(
+        target=panel.target(cutoff).with_columns(filled),
+        examples=_examples(plan, panel, cutoff, line.examples[cutoff], rows, population),
+        rows=among(rows.filter(_is(cutoff)), population, task.entity),
+    )
+
+
 def _scaled(plan: ForecastPlan, panel: Panel, rows: pl.DataFrame, cutoffs: Sequence[Moment]) -> pl.DataFrame:
     """The rows with `y_` before each name in the target's unit, and `y_scale`: what a model across series needs."""
     named = {feature.name: f"y_{feature.name}" for feature in plan.features if in_target_unit(feature)}
@@ -193,4 +218,4 @@ def _is(t: Moment) -> pl.Expr:
     return pl.col(CUTOFF).to_physical() == ticks(t)
 
 
-__all__ = ["Bench", "Line", "builder", "first_moment", "ladder", "line_of"]
+__all__ = ["Bench", "Inputs", "Line", "builder", "first_moment", "inputs_at", "ladder", "line_of"]
