@@ -7,12 +7,18 @@ from collections.abc import Callable, Mapping
 from foreproof.adapters.sources.batch import Batch, Reading, Source, read, secret
 from foreproof.adapters.sources.fallback import Fallback
 from foreproof.adapters.sources.files import Files, parse_files
+from foreproof.adapters.sources.http import Http, parse_http
 from foreproof.adapters.sources.kept import Cached
+from foreproof.adapters.sources.sql import Sql, parse_sql
 from foreproof.core.clock import parse_offset
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
 
-_KINDS: Mapping[str, Callable[[Section], Source]] = {"url": parse_files}
+_KINDS: Mapping[str, Callable[[Section], Source]] = {
+    "http": parse_http,
+    "sql": parse_sql,
+    "url": parse_files,
+}
 """What parses a section, by the setting that tells its kind; the first one that is there counts."""
 _CACHE = "cache"
 
@@ -48,4 +54,4 @@ def _cached(section: Section, kept: Section, source: Source, *, stale: bool) -> 
     return Cached(source, age, stale)
 
 
-__all__ = ["Batch", "Cached", "Fallback", "Files", "Reading", "Source", "parse_source", "read", "secret"]
+__all__ = ["Batch", "Cached", "Fallback", "Files", "Http", "Reading", "Source", "Sql", "parse_source", "read", "secret"]
