@@ -19,6 +19,7 @@ from foreproof.core.trial import Verdict
 
 TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "forecast": (CUTOFF, STEP, LEVEL),
+    "cold": (),
     "history": ("at",),
     "features": (CUTOFF, STEP),
     "backtest": ("model", CUTOFF, STEP, LEVEL),
@@ -160,6 +161,8 @@ def _forecast(work: Work) -> dict[str, pl.DataFrame]:
         rows = work.served[cutoff].rows
         target = grid.shift(rows[CUTOFF].to_physical().to_numpy(), rows[STEP].to_numpy())
         found["forecast"] = rows.with_columns(time_column("at", target, integer=grid.integer))
+        if work.served[cutoff].cold.height:
+            found["cold"] = work.served[cutoff].cold
         found["examples"] = work.built.forecasts.manifest
         weights = [
             (c, model, weight) for c, served in work.served.items() for model, weight in sorted(served.weights.items())

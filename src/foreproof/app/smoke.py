@@ -30,6 +30,7 @@ _OF_ORDERS = (
     "replay_stock",
     "replay_stock_totals",
 )
+_IF_ANY = ("cold",)
 _PLOTS = ("fan_00", "error_by_step", "coverage", "weights")
 
 
@@ -39,7 +40,7 @@ def problems(folder: Path, *, ordering: bool = False) -> list[str]:
     for name in ("manifest.json", "metrics.json", "preflight.json"):
         if (folder / name).is_file():
             json.loads((folder / name).read_text(encoding="utf-8"))
-    skipped = () if ordering else _OF_ORDERS
+    skipped = _IF_ANY if ordering else (*_IF_ANY, *_OF_ORDERS)
     for name, keys in TABLE_KEYS.items():
         if name in skipped:
             continue

@@ -14,6 +14,7 @@ from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.split import RollingOrigin, Split, settles
 from foreproof.core.trial import Build, Built, Forecasts
 from foreproof.core.view import Database
+from foreproof.engine.cold import started
 from foreproof.engine.fit import Job, fit_members
 from foreproof.engine.serve import MODEL, Served, serve
 from foreproof.errors import BadInput
@@ -91,7 +92,7 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
             entities=served.sort(keys),
             rows=rows.join(served, on=keys, how="semi").sort([*keys, STEP]),
             labels=labels.join(served, on=keys, how="semi").sort([*keys, STEP]),
-            forecast=lambda: _forecasts(plan, bench, panel, line, rows, seed),
+            forecast=lambda: started(plan, database, panel, _forecasts(plan, bench, panel, line, rows, seed)),
         )
 
     return build

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -27,7 +27,10 @@ class Served:
     rows: the combination's points and quantiles. member_rows: the members' points, with `model`. totals,
     baseline_totals: quantiles of the sum over the decision's window, by the combination and by the seasonal naive, without
     `step`. weights: the members' mean shares. dumps: what each member learned, by name and content. ours, naive: what is
-    believed by the combination and by the seasonal naive, from which quantiles at other levels and paths are drawn.
+    believed by the combination and by the seasonal naive, from which quantiles at other levels and paths are drawn. held:
+    entity columns, `cutoff`, `step`, `value`, `y`: the combination at the calibration origins, each with weights learned
+    on the others, and what came. cold: the series of `rows` that were started from their group, see `engine.cold`; empty
+    without any.
     """
 
     rows: pl.DataFrame
@@ -38,6 +41,8 @@ class Served:
     dumps: Mapping[str, pl.DataFrame]
     ours: Sampler
     naive: Sampler
+    held: pl.DataFrame = field(default_factory=pl.DataFrame)
+    cold: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def quantiles(self, levels: Sequence[float]) -> Prediction:
         """Quantiles of each step at any levels in (0, 1), without a refit; those of `rows` at the plan's levels."""
@@ -91,6 +96,7 @@ def serve(
         dumps=dumps,
         ours=ours,
         naive=naive,
+        held=past.rows.select(*entity, CUTOFF, STEP, VALUE).join(known, on=[*entity, CUTOFF, STEP]),
     )
 
 

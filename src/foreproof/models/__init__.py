@@ -5,6 +5,7 @@ from __future__ import annotations
 from foreproof.models.arima import AutoARIMA
 from foreproof.models.boost import FittedBoost, GlobalBoost, Loss, Strategy, load_boost
 from foreproof.models.budget import Budget, LeftOut, Load, Pool, candidates, choose, nominal_ms
+from foreproof.models.cold import ColdPlan, ColdStart, Statics, cold_start, hierarchical_quantile
 from foreproof.models.combine import (
     Shrinkage,
     Weights,
@@ -55,6 +56,8 @@ __all__ = [
     "Budget",
     "ByClass",
     "Calibration",
+    "ColdPlan",
+    "ColdStart",
     "Columns",
     "CrostonSBA",
     "Dependence",
@@ -81,6 +84,7 @@ __all__ = [
     "SeasonalNaive",
     "SeasonalWindowMean",
     "Shrinkage",
+    "Statics",
     "Strategy",
     "Theta",
     "Weights",
@@ -89,6 +93,7 @@ __all__ = [
     "calibrate_total",
     "candidates",
     "choose",
+    "cold_start",
     "combine",
     "conformal_quantile",
     "demand_classes",
@@ -96,6 +101,7 @@ __all__ = [
     "equal_weights",
     "fit_intervals",
     "held_out",
+    "hierarchical_quantile",
     "intervals_of",
     "learn_columns",
     "learn_seasonal",

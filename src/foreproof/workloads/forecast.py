@@ -29,6 +29,7 @@ from foreproof.features.recursion import recipes_of
 from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
 from foreproof.features.windows import Rolling, SeasonalRolling
 from foreproof.models.budget import LeftOut, Load
+from foreproof.models.cold import ColdPlan, parse_cold
 from foreproof.models.members import BASELINE, parse_members, with_recipes
 from foreproof.models.offsets import Calibration, parse_calibration
 
@@ -183,6 +184,7 @@ class ForecastPlan:
     proof: Proof
     cutoff: str
     left_out: tuple[LeftOut, ...] = ()
+    cold_start: ColdPlan | None = None
 
 
 def parse_forecast(plan: Plan) -> ForecastPlan:
@@ -226,6 +228,9 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         proof=_proof(root.section("proof", default={})),
         cutoff=str(root.raw("cutoff", default="latest")),
         left_out=left_out,
+        cold_start=parse_cold(root.section("cold_start"), contracts=contracts, entity=series.by, low=low)
+        if "cold_start" in root
+        else None,
     )
     root.done()
     if series.gap == "zero" and (contract.known.kind == "delay" or delay not in (0, "0d")):
