@@ -36,6 +36,7 @@ from foreproof.models import (
     ForeignSeries,
     GlobalBoost,
     Naive,
+    Normalised,
     SeasonalNaive,
     SeasonalWindowMean,
     Theta,
@@ -77,6 +78,8 @@ CASES: dict[str, Model] = {
         "histograms", "ensemble.HistGradientBoostingRegressor", '{"max_iter": 8}', relative=False
     ),
     "ridge": ForeignRows("ridge", "linear_model.Ridge"),
+    "normalised by logarithms": Normalised(Theta(), "log1p"),
+    "normalised by a power": Normalised(AutoETS(), "box_cox"),
     "boost": GlobalBoost(trees=15),
     "boost of few rows": GlobalBoost(trees=15, max_rows=200, relative=False),
     "boost of a quantile": GlobalBoost(trees=15, loss="quantile", level=0.8),

@@ -45,6 +45,7 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "replay_stock": ("period",),
     "replay_stock_totals": ("who",),
     "verdicts": ("name",),
+    "cleaning": ("table", "batch"),
 }
 """Every table that a whole run writes, with what orders its rows beside the entity columns."""
 
@@ -52,6 +53,8 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
 def tables_of(work: Work) -> dict[str, pl.DataFrame]:
     """The tables that the finished stages made, sorted."""
     found = {**_forecast(work), **_scores(work), **_decisions(work)}
+    if work.cleaning.height:
+        found["cleaning"] = work.cleaning
     if work.verdicts:
         found["verdicts"] = verdict_table(work.verdicts)
     entity = work.project.forecast.task.entity

@@ -73,6 +73,8 @@ def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str)
 
 def report(outcome: Outcome) -> int:
     """Say what came of a run and where it is; return the exit code."""
+    if outcome.work.cleaning.height:
+        _print_frame(outcome.work.cleaning.drop("table"), title="Cleaning")
     _print_findings(outcome.work.findings)
     if outcome.work.verdicts:
         table = Grid("check", "verdict", "what was found", "planted fault", title="Proof")

@@ -56,6 +56,7 @@ def write_page(
             verdicts=work.verdicts,
             findings=[finding.as_dict() for finding in work.findings],
             tables=_data(work),
+            cleaning=html_table(work.cleaning) if work.cleaning.height else "",
             record=_record(run),
             **_forecast_part(work, tables, drawn),
             **_accuracy_part(work, tables, drawn),

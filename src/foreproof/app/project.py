@@ -14,6 +14,7 @@ from foreproof.adapters.sources import Reading, Source, parse_source
 from foreproof.adapters.steps import Steps
 from foreproof.app.settings import Settings, read_settings
 from foreproof.app.watermark import newest
+from foreproof.core.clean import Rule, parse_rules
 from foreproof.core.contract import Contract
 from foreproof.core.plan import Plan, parse_plan
 from foreproof.core.table import columns_of
@@ -40,11 +41,21 @@ class Project:
     def sources(self) -> dict[str, Source]:
         """Where each table is read from."""
         section = self.plan.root().section("sources", default={})
-        found = {name: parse_source(section.section(name)) for name in section}
+        found = {}
+        for name in section:
+            one = section.section(name)
+            one.raw("clean", default=None)  # read by `cleaning`
+            found[name] = parse_source(one)
         unknown = sorted(set(found) - {contract.name for contract in self.forecast.contracts})
         if unknown:
             raise BadInput(f"sources.{unknown[0]}", found="no contract", wanted=f"tables.{unknown[0]}", fix="add one")
         return found
+
+    @cached_property
+    def cleaning(self) -> dict[str, tuple[Rule, ...]]:
+        """The rules that make each table's raw rows clean."""
+        section = self.plan.root().section("sources", default={})
+        return {name: parse_rules(section.section(name).sections("clean", default=())) for name in section}
 
     @cached_property
     def lake(self) -> Lake:
@@ -55,7 +66,8 @@ class Project:
         """What the source of a table may ask of the world."""
         return Reading(
             folder=self.folder,
-            wanted=columns_of(contract),
+            # Rules may rename columns, and count by others: with rules, all are read.
+            wanted=() if self.cleaning.get(contract.name) else columns_of(contract),
             now=self.settings.now(),
             newest=lambda column: newest(self.lake, contract, column),
             environ=os.environ,

@@ -30,7 +30,7 @@ _OF_ORDERS = (
     "replay_stock",
     "replay_stock_totals",
 )
-_IF_ANY = ("cold",)
+_IF_ANY = ("cold", "cleaning")
 _PLOTS = ("fan_00", "error_by_step", "coverage", "weights")
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from foreproof.adapters.rehearse import rehearse
 from foreproof.app.project import Project
+from foreproof.core.clean import clean
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.contract import Contract
 from foreproof.core.decide import Decisions
@@ -26,7 +27,7 @@ from foreproof.engine.decide import Decided, Replayed, decide, held_at, origins,
 from foreproof.engine.diagnose import Diagnosis, diagnose
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
-from foreproof.errors import BadInput, ContractError, ForeproofError
+from foreproof.errors import BadInput, ForeproofError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Read:
     batch: str
     source: str
     note: str = ""
+    cleaned: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ class Work:
     decisions: Decisions | None = None
     decided: Decided | None = None
     replayed: Replayed | None = None
+
+    @property
+    def cleaning(self) -> pl.DataFrame:
+        """What each rule did to each batch: `table`, `batch`, and the columns of `core.clean`'s report."""
+        parts = [
+            read.cleaned.select(pl.lit(read.table).alias("table"), pl.lit(read.batch).alias("batch"), pl.all())
+            for read in self.reads
+            if read.cleaned.height
+        ]
+        return pl.concat(parts) if parts else pl.DataFrame()
 
     @property
     def bench(self) -> Bench:
@@ -107,10 +119,12 @@ def _check_table(
     first: Subject | None = None
     for batch in source.batches(project.reading(contract)):
         with _naming(batch.name):
-            table = parse(contract, batch.frame, now=now)
+            cleaned = clean(batch.frame, project.cleaning.get(contract.name, ()))
+            table = parse(contract, cleaned.rows, now=now)
         batches.append((batch.name, table))
-        reads.append(Read(contract.name, batch.name, batch.source or source.describe(), batch.note))
-        look = Subject(table, batch.frame, now, existing=existing)
+        told = batch.source or source.describe()
+        reads.append(Read(contract.name, batch.name, told, batch.note, cleaned.report))
+        look = Subject(table, cleaned.rows, now, existing=existing)
         if contract.name == series.table:
             look = replace(look, grid=series.grid, entity=series.by, value=series.value)
         if first is None:
@@ -131,7 +145,7 @@ def _naming(batch: str) -> Iterator[None]:
     """A refused batch says its name."""
     try:
         yield
-    except ContractError as error:
+    except BadInput as error:
         error.subject = f"{error.subject} ({batch})"
         raise
 

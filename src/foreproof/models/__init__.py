@@ -35,6 +35,7 @@ from foreproof.models.local import FittedLocal, load_local
 from foreproof.models.marginal import KNOTS, levelled, marginal_values, quantile_function, quantile_mean
 from foreproof.models.mstl import MSTL
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
+from foreproof.models.normalise import FittedNormalised, Kind, Normalised, Scaling, learn_scaling, normalised
 from foreproof.models.offsets import Calibration, Errors, conformal_quantile, moved_levels
 from foreproof.models.plain import Drift, FittedRule, SeasonalWindowMean, WindowMean
 from foreproof.models.registry import KINDS, parse_models
@@ -67,6 +68,7 @@ __all__ = [
     "FittedByClass",
     "FittedLocal",
     "FittedNaive",
+    "FittedNormalised",
     "FittedRows",
     "FittedRule",
     "FittedSeries",
@@ -74,12 +76,15 @@ __all__ = [
     "ForeignSeries",
     "GlobalBoost",
     "Intervals",
+    "Kind",
     "LeftOut",
     "Load",
     "Loss",
     "Naive",
+    "Normalised",
     "Pool",
     "Sampler",
+    "Scaling",
     "Seasonal",
     "SeasonalNaive",
     "SeasonalWindowMean",
@@ -104,6 +109,7 @@ __all__ = [
     "hierarchical_quantile",
     "intervals_of",
     "learn_columns",
+    "learn_scaling",
     "learn_seasonal",
     "learn_weights",
     "levelled",
@@ -113,6 +119,7 @@ __all__ = [
     "marginal_values",
     "moved_levels",
     "nominal_ms",
+    "normalised",
     "parse_models",
     "quantile_function",
     "quantile_mean",

@@ -13,6 +13,7 @@ from foreproof.models.demand import ByClass, DemandClass, FittedByClass, classes
 from foreproof.models.foreign import ForeignRows, ForeignSeries
 from foreproof.models.local import Local, load_local
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
+from foreproof.models.normalise import FittedNormalised, Normalised, load_maps
 from foreproof.models.plain import FittedRule, Rule
 
 
@@ -30,6 +31,9 @@ def load_fitted(model: Model, files: Mapping[str, bytes], *, season: int) -> Fit
             return load_boost(model, files)
         case ByClass():
             return _load_by_class(model, files)
+        case Normalised():
+            inner = load_fitted(model.model, files, season=season)
+            return FittedNormalised(model.name, inner, model.kind, load_maps(files[f"{model.name}.normalise.json"]))
         case ForeignSeries() | ForeignRows():
             raise BadInput(
                 f"model {model.name}", found="no state that can be read back", wanted="a fit", fix="fit it again"

@@ -17,6 +17,7 @@ from foreproof.models.foreign import ForeignRows, sklearn_model, statsforecast_m
 from foreproof.models.intermittent import IMAPA, TSB, CrostonSBA
 from foreproof.models.mstl import MSTL
 from foreproof.models.naive import Naive, SeasonalNaive
+from foreproof.models.normalise import Kind, Normalised
 from foreproof.models.plain import Drift, SeasonalWindowMean, WindowMean
 from foreproof.models.statistical import AutoCES, AutoETS, Theta
 
@@ -217,6 +218,16 @@ def _plain(section: Section, settings: Any) -> dict[str, Any]:
     return found
 
 
+def _normalised(section: Section) -> Model:
+    kind, of = section.choice("kind", get_args(Kind), default="log1p"), section.text("of", default="theta")
+    if of not in KINDS or of == "normalised":
+        raise PlanError(f"{section.path}.of", found=repr(of), wanted="a local model, such as theta or auto_ets")
+    model = KINDS[of](Section({"name": section.text("name", default=f"{of}_{kind}")}, path=section.path))
+    if model.reads_rows:
+        raise PlanError(f"{section.path}.of", found=f"{of}, which scales its rows itself", wanted="a local model")
+    return Normalised(model, kind)
+
+
 KINDS: Mapping[str, Callable[[Section], Model]] = {
     "seasonal_naive": _seasonal_naive,
     "naive": _naive,
@@ -232,6 +243,7 @@ KINDS: Mapping[str, Callable[[Section], Model]] = {
     "tsb": _tsb,
     "imapa": _imapa,
     "by_class": _by_class,
+    "normalised": _normalised,
     "boost": _boost,
     "statsforecast": _statsforecast,
     "sklearn": _sklearn,

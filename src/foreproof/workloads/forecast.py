@@ -31,6 +31,7 @@ from foreproof.features.windows import Rolling, SeasonalRolling
 from foreproof.models.budget import LeftOut, Load
 from foreproof.models.cold import ColdPlan, parse_cold
 from foreproof.models.members import BASELINE, parse_members, with_recipes
+from foreproof.models.normalise import Kind, normalised
 from foreproof.models.offsets import Calibration, parse_calibration
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
@@ -196,6 +197,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
     series_section = root.section("series")
     contract = _contract_of(contracts, series_section)
+    normalise = series_section.choice("normalise", ("none", *get_args(Kind)), default="none")
     series, top = _series(series_section, contract)
     horizon = root.whole("horizon", low=1, high=10_000)
     season = root.whole("season", default=series.grid.season, low=1)
@@ -216,7 +218,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         contracts=contracts,
         task=task,
         features=features,
-        models=with_recipes(models, lambda: recipes_of(features, column_of)),
+        models=normalised(with_recipes(models, lambda: recipes_of(features, column_of)), normalise),
         levels=_levels(root),
         low=low if low is not None and low >= 0 else None,
         paths=root.whole("paths", default=500, low=10, high=100_000),
