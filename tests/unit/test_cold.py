@@ -269,6 +269,8 @@ def database(parsed: ForecastPlan) -> Database:
     listed += [("young", "tools", 20, 30, 30, 1, False), ("new", "tools", 10, 30, 30, 1, False)]
     # Corrected later: at 42 the shelf is three times as long.
     listed += [("new", "tools", 30, 30, 42, 2, False), ("later", "toys", 20, 41, 41, 1, False)]
+    # Announced early: it is there from 43 on.
+    listed += [("planned", "tools", 20, 43, 5, 1, False)]
     columns = ["sku", "y", "_happened", "_known", "_batch", "_deleted"]
     more = ["sku", "department", "shelf", "_happened", "_known", "_batch", "_deleted"]
     by_name = {contract.name: contract for contract in parsed.contracts}
@@ -290,7 +292,8 @@ def test_a_run_serves_what_is_listed_and_has_too_little_history() -> None:
     early, late = found.detail[40], found.detail[44]
     assert early.cold.rows() == [("new", "department=tools", 7, True, 0), ("young", "department=tools", 7, True, 5)]
     # By 44 `young` has nine steps and speaks for others; `later` is listed, whose department has nobody else.
-    assert late.cold.rows() == [("later", "", 8, True, 0), ("new", "department=tools", 8, True, 0)]
+    started = [("later", "", 8, True, 0), ("new", "department=tools", 8, True, 0)]
+    assert late.cold.rows() == [*started, ("planned", "department=tools", 8, True, 0)]
     for served in (early, late):
         names = set(served.cold["sku"])
         rows = served.rows.filter(pl.col("sku").is_in(names))
@@ -298,7 +301,7 @@ def test_a_run_serves_what_is_listed_and_has_too_little_history() -> None:
         assert names.isdisjoint(served.totals["sku"])
         assert names.isdisjoint(served.ours.point.rows["sku"])
     assert "young" in set(late.totals["sku"])
-    assert set(found.predictions["sku"]) == {*(f"s{i}" for i in range(7)), "new", "young", "later"}
+    assert set(found.predictions["sku"]) == {*(f"s{i}" for i in range(7)), "new", "young", "later", "planned"}
     shares = {cutoff: value_of(found.detail[cutoff].rows, "new") for cutoff in (40, 44)}
     assert shares[44] / shares[40] == pytest.approx(3.0, rel=0.2)
 

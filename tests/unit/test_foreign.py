@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -131,15 +132,39 @@ def test_the_dump_names_class_settings_and_what_was_predicted() -> None:
         load_fitted(fitted.model, fitted.dump(), season=4)
 
 
-@pytest.mark.parametrize("name", ["MSTL", "TBATS", "MFLES", "GARCH", "IMAPA", "ADIDA", "CrostonOptimized"])
-def test_heavier_models_can_be_members_and_repeat(name: str) -> None:
-    model = ForeignSeries("other", name)
-    y = wave(48)
+NEEDED: dict[str, dict[str, Any]] = {
+    "ARIMA": {"order": [1, 1, 0]},
+    "AutoRegressive": {"lags": [1, 4]},
+    "AutoMFLES": {"test_size": 4},
+    "SeasonalExponentialSmoothing": {"alpha": 0.3},
+    "SimpleExponentialSmoothing": {"alpha": 0.3},
+    "SeasonalWindowAverage": {"window_size": 2},
+    "WindowAverage": {"window_size": 3},
+    "TSB": {"alpha_d": 0.1, "alpha_p": 0.1},
+    "ConstantModel": {"constant": 3.0},
+}
+
+
+def every_class() -> list[str]:
+    """Each class of the library; AutoTBATS takes seconds a series and is TBATS with a search."""
+    module = library("statsforecast.models")
+    found = (name for name in dir(module) if inspect.isclass(getattr(module, name)) and name[0] != "_")
+    kept = (name for name in found if issubclass(getattr(module, name), module._TS))
+    return [name for name in kept if name not in ("AutoTBATS", "ConformalSeasonalPool", "SklearnModel", "NaNModel")]
+
+
+@pytest.mark.parametrize("name", every_class())
+def test_every_class_can_be_a_member_repeats_and_moves_without_a_refit(name: str) -> None:
+    item = {"statsforecast": {"model": name, "settings": NEEDED.get(name, {}), "name": "other"}}
+    (model,) = parse_models([item])
+    y = [value - t for t, value in enumerate(wave(48))]  # level, so that an autoregression is stationary
     first, again = local(model, {"a": y[:44]}, ends=44), local(model, {"a": y[:44]}, ends=44)
     assert first[1] == again[1]
     assert first[0].dump() == again[0].dump()
     assert first[0].fallbacks == 0
-    assert forecast(first[0], {"a": y}, ends=48) != first[1]
+    later = forecast(first[0], {"a": y}, ends=48)
+    assert later == forecast(again[0], {"a": y}, ends=48)
+    assert (later == first[1]) == (name in ("ConstantModel", "ZeroModel"))
 
 
 # --- scikit-learn ----------------------------------------------------------------------------------------------------

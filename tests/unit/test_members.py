@@ -184,7 +184,7 @@ def test_a_class_keeps_its_model_when_the_series_changes() -> None:
     """Classes are learned: a later view updates forecasts, not classes."""
     y = CLASSED["intermittent"]
     fitted, _ = local(ByClass(), {"a": y})
-    later = [*y, *[9.0] * 200]
+    later = [*y, *(4.0 + t % 7 for t in range(200))]
     assert forecast(fitted, {"a": later}, ends=200)["a"] == pytest.approx([naive.tsb(later, 0.1, 0.1)] * 6)
 
 

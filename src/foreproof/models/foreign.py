@@ -81,7 +81,7 @@ class ForeignSeries:
             key: _learned(self, y, int(start), season)
             for key, start, y in zip(series.keys, series.starts, series, strict=True)
         }
-        return FittedSeries(self, season, past.frame.horizon, learned)
+        return FittedSeries(self, season, learned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,6 @@ class FittedSeries:
 
     model: ForeignSeries
     season: int
-    horizon: int
     learned: Mapping[tuple[str, ...], LearnedSeries | None]
 
     @property
@@ -160,7 +159,7 @@ def _made(model: ForeignSeries, season: int) -> Any:
     if _SEASON in parameters:
         settings = {_SEASON: season, **settings}
     for name, value in settings.items():
-        if isinstance(value, list) and str(parameters[name].annotation).startswith("typing.Tuple"):
+        if isinstance(value, list) and parameters[name].annotation == tuple[int, int, int]:
             settings[name] = tuple(value)
     return cls(**settings)
 
