@@ -15,6 +15,7 @@ from foreproof.core.plan import plan_of
 from foreproof.core.predict import Prediction
 from foreproof.core.view import Database, Table
 from foreproof.engine.build import Bench, builder
+from foreproof.engine.scale import chunkable
 from foreproof.errors import BadInput, PlanError
 from foreproof.gauntlet.rebuild import difference
 from foreproof.models.cold import Statics, cold_start, hierarchical_quantile
@@ -347,6 +348,12 @@ def test_the_series_filters_hold_for_what_is_listed() -> None:
 def test_wrong_settings_are_named(section: Any, message: str) -> None:
     with pytest.raises(PlanError, match=message):
         plan(cold_start=section)
+
+
+def test_chunks_of_series_have_no_whole_groups_to_start_from() -> None:
+    with pytest.raises(PlanError, match=r"cold_start: series that are started from all others"):
+        chunkable(plan())
+    assert chunkable(plan(cold_start=None)).cold_start is None
 
 
 def test_a_target_that_may_be_negative_has_no_ratio() -> None:

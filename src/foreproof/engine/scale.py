@@ -61,8 +61,8 @@ class ChunkForecast:
 def chunkable(plan: ForecastPlan) -> ForecastPlan:
     """The plan, where series can be forecast apart from each other.
 
-    Raises PlanError for a population that is ranked over all series, and for series whose name a correction could change
-    (it is no part of the key): the versions of one fact would then lie in two chunks.
+    Raises PlanError for a population that is ranked over all series, for a cold start, and for series whose name a
+    correction could change (it is no part of the key): the versions of one fact would then lie in two chunks.
     """
     series = plan.task.series
     if plan.task.top is not None:
@@ -71,6 +71,13 @@ def chunkable(plan: ForecastPlan) -> ForecastPlan:
             found="a population ranked over all series",
             wanted="series that can be forecast in chunks",
             fix="leave series.top out, or forecast with `foreproof run`",
+        )
+    if plan.cold_start is not None:
+        raise PlanError(
+            "cold_start",
+            found="series that are started from all others of their group",
+            wanted="series that can be forecast in chunks",
+            fix="leave cold_start out, or forecast with `foreproof run`",
         )
     contract = next(c for c in plan.contracts if c.name == series.table)
     loose = [name for name in series.by if name not in contract.key]
