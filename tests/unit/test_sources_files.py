@@ -287,7 +287,7 @@ def test_what_is_secret_is_read_from_the_environment_and_never_shown(tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "one of url"),
+        ({}, "one of http, sql, url"),
         ({"url": "a.csv", "format": "json"}, "one of csv, parquet, excel"),
         ({"url": "a.csv", "batches": "some"}, "one of each, together"),
         ({"url": "a.csv", "quote": "''"}, "one character"),

@@ -18,6 +18,7 @@ from foreproof.models.demand import ByClass
 from foreproof.models.intermittent import IMAPA, TSB, CrostonSBA
 from foreproof.models.mstl import MSTL
 from foreproof.models.naive import Naive, SeasonalNaive
+from foreproof.models.normalise import Normalised
 from foreproof.models.plain import Drift, SeasonalWindowMean, WindowMean
 from foreproof.models.statistical import AutoCES, AutoETS, Theta
 
@@ -150,6 +151,9 @@ def nominal_ms(model: Model, load: Load, *, length: int = 0) -> float | None:
             parts = [nominal_ms(inner, load, length=length) for inner in model.members.values()]
             known = [part for part in parts if part is not None]
             return max(known) + _QUICK if len(known) == len(parts) else None
+        case Normalised():
+            inside = nominal_ms(model.model, load, length=length)
+            return None if inside is None else inside + _QUICK
         case GlobalBoost():
             steps = 1 if model.strategy == "recursive" else load.horizon
             return _QUICK + _BOOST * model.trees * model.leaves * load.examples * steps
