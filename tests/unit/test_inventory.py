@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import naive_inventory as naive
 
+from foreproof.core.decide import Decisions
 from foreproof.core.paths import Paths
 from foreproof.decisions.information import perfect_cost, voi, voi_words
 from foreproof.decisions.inventory import (
@@ -24,8 +25,9 @@ from foreproof.decisions.inventory import (
     order_quantity,
     recommend_stock,
 )
-from foreproof.decisions.newsvendor import critical_ratio
+from foreproof.decisions.newsvendor import Order, critical_ratio
 from foreproof.decisions.ranking import rank_lots, shadow_price, within
+from foreproof.decisions.recommend import recommend_qty
 from foreproof.decisions.simulate import replay_stock, simulate, stock_totals
 from foreproof.errors import BadInput
 
@@ -353,6 +355,20 @@ def test_windows_beyond_the_paths_unknown_columns_and_other_items_are_refused() 
         voi(drawn(1), drawn(1), StockTerms(short=1.0, over=1.0), cut=1.5)
     with pytest.raises(BadInput, match="before the first step"):
         simulate({3: drawn(1).values}, np.ones((3, 4)), terms, economics(terms, drawn(1).keys, None), start=np.zeros(3))
+
+
+def test_one_verb_orders_from_quantiles_and_from_paths() -> None:
+    one = recommend_qty({0.1: 10, 0.5: 20, 0.9: 40}, short=3, over=1, held={"on_hand": 5}, pack=6)
+    assert isinstance(one, Order)
+    assert one.quantity == 30.0
+    terms = {"short": 4.0, "over": 1.0, "lead": 1, "review": 2}
+    held = pl.DataFrame({"item": ["i0", "i1", "i2"], "on_hand": [5.0, 0.0, 2.0]})
+    many = recommend_qty(drawn(3), held=held.to_pandas(), **terms)
+    assert isinstance(many, Decisions)
+    assert many.rows.equals(recommend_stock(drawn(3), StockTerms(**terms), held=held).rows)
+    for beliefs, wrong in ((drawn(3), {"shrot": 1.0}), ({0.5: 1.0}, {"short": 1.0, "over": 1.0, "lead": 2})):
+        with pytest.raises(BadInput, match="recommend_qty"):
+            recommend_qty(beliefs, **wrong)
 
 
 def test_what_a_leftover_unit_loses() -> None:
