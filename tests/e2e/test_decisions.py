@@ -74,9 +74,49 @@ def test_stock_policies_replay_voi_and_a_ranked_list(tmp_path: Path, monkeypatch
     assert isinstance(run(app, ["voi", "none", "-C", str(folder)]).exception, BadInput)
 
 
+def test_a_service_level_without_costs_says_nothing_in_money(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREPROOF_WORKERS", "1")
+    folder = given(tmp_path / "p", plan("decision: {policy: base_stock, lead: 2, review: 3, service: {fill: 0.95}}"))
+    outcome = execute(open_project(folder), progress=Silent())
+    assert outcome.error is None
+    names = {path.stem for path in (outcome.folder / "tables").glob("*.parquet")}
+    assert {"orders", "replay_stock"} <= names
+    assert not names & {"voi", "order_ranking", "cost_curve"}
+    text = outcome.page.read_text(encoding="utf-8")
+    assert "A share of 0.95 of demand is met from stock" in text
+    assert "nothing here is in money" in text
+    missing = CliRunner().invoke(app, ["voi", "-C", str(folder)])
+    assert isinstance(missing.exception, BadInput)
+
+
+def test_costs_by_column_judge_items_that_lead_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREPROOF_WORKERS", "1")
+    text = plan("decision: {cover: 7, short: margin, over: 0.5, stock: stock}")
+    folder = given(tmp_path / "p", text.replace("gap: zero}", "gap: zero, top: {count: 2}}"))
+    # item 0 sells most until it stops, three weeks before the end; item 3 overtakes it in the last week
+    last = max(day for _, day, _ in project.rows())
+    sold = [
+        (
+            item,
+            day,
+            400 if item == "item 0" and (last - day).days > 20 else units * (300 if (last - day).days < 7 else 1),
+        )
+        for item, day, units in project.rows()
+        if item != "item 0" or (last - day).days > 20
+    ]
+    (folder / "sales.csv").write_text(project.csv(sold), encoding="utf-8")
+    outcome = execute(open_project(folder), progress=Silent())
+    assert outcome.error is None
+    tables = {path.stem: pl.read_parquet(path) for path in (outcome.folder / "tables").glob("*.parquet")}
+    now, then = set(tables["orders"]["item"]), set(tables["replay"]["item"])
+    assert then - now, "the leaders changed"
+    assert tables["replay_stock"].height
+
+
 @pytest.mark.parametrize(
     ("decision", "words"),
     [
+        ("decision: {policy: base_stock, service: {cycle: 0.9}, capacity: {total: 5}}", "decision.capacity"),
         ("decision: {policy: base_stock, lead: 5, review: 3, short: 2.0, over: 1.0}", "at most the horizon"),
         ("decision: {cover: 9, short: 2.0, over: 1.0}", "at most the horizon"),
         ("decision: {short: -2.0, over: 1.0}", "decision.short"),

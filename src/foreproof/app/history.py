@@ -54,8 +54,8 @@ def table(project: Project, run_id: str, name: str) -> pl.DataFrame:
     raise BadInput(
         f"run {run_id or 'newest'}",
         found=f"no table {name}",
-        wanted="a run that made orders",
-        fix="add decision: to the plan, then `foreproof run`",
+        wanted="a run that made orders with costs on both sides",
+        fix="add decision: with short and over to the plan, then `foreproof run`",
     )
 
 

@@ -11,6 +11,7 @@ from foreproof.app import plots
 from foreproof.app.stages import Work
 from foreproof.core.compare import Interval
 from foreproof.decisions.information import voi_words
+from foreproof.decisions.inventory import StockTerms
 from foreproof.decisions.ordering import Ordering
 
 _LOTS = 100
@@ -77,9 +78,13 @@ def _notes(work: Work, ordering: Ordering, tables: Mapping[str, pl.DataFrame]) -
         unmet = "lost" if terms.unmet == "lost" else "owed and a step"
         said = [
             f"Policy {terms.policy.replace('_', ' ')}: an order arrives after {terms.lead} steps and is reviewed every "
-            f"{terms.review}. A unit {unmet} costs {_term(terms.short)}, one left when a cycle ends {_term(terms.over)}, "
-            f"one held a step {_term(terms.holding)} {money}."
+            f"{terms.review}. {_service(terms)}A unit {unmet} costs {_term(terms.short)}, one left when a cycle ends "
+            f"{_term(terms.over)}, one held a step {_term(terms.holding)} {money}."
         ]
+    if not terms.priced:
+        said.append(
+            "The plan prices only one side, so nothing here is in money: give short and over, or holding, for that."
+        )
     replayed = work.replayed
     if replayed is not None and replayed.saved is not None:
         said.append(f"Followed at the past origins, this would have saved {_saved(replayed.saved, money, 'an order')}.")
@@ -90,6 +95,12 @@ def _notes(work: Work, ordering: Ordering, tables: Mapping[str, pl.DataFrame]) -
     if "voi" in tables:
         said.append(voi_words(tables["voi"], cut=ordering.cut, currency=money))
     return said
+
+
+def _service(terms: StockTerms) -> str:
+    if terms.cycle is not None:
+        return f"Stock lasts a cycle with probability {terms.cycle:g}. "
+    return "" if terms.fill is None else f"A share of {terms.fill:g} of demand is met from stock. "
 
 
 def _saved(saved: Interval, money: str, each: str) -> str:

@@ -23,7 +23,7 @@ from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
 from foreproof.engine.build import Bench, builder, ladder
 from foreproof.engine.cutoff import latest_cutoff
-from foreproof.engine.decide import Decided, Replayed, decide, held_at, origins, replay_decisions
+from foreproof.engine.decide import Decided, Replayed, decide, origins, replay_decisions
 from foreproof.engine.diagnose import Diagnosis, diagnose
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
@@ -240,8 +240,7 @@ def order(work: Work) -> Work:
     past = origins(work.served, before=cutoff)
     served, view = work.served[cutoff], _database(work).as_of(cutoff)
     decided = decide(plan.ordering, served, view)
-    held = held_at(plan.ordering, served.totals, view)
-    replayed = replay_decisions(plan, _judged(work), past, held=held, seed=plan.plan.seed)
+    replayed = replay_decisions(plan, _judged(work), past, view=view, seed=plan.plan.seed)
     return replace(work, decisions=decided.orders, decided=decided, replayed=replayed)
 
 

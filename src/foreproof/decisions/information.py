@@ -20,7 +20,7 @@ import polars as pl
 
 from foreproof.core.decide import Floats
 from foreproof.core.paths import Paths
-from foreproof.decisions.inventory import StockTerms, best_level, check_window, curve, economics
+from foreproof.decisions.inventory import StockTerms, best_level, check_priced, check_window, curve, economics
 from foreproof.errors import BadInput
 
 COST, PERFECT, GAIN, SHARPER = "expected_cost", "perfect_information", "this_forecast", "sharper_forecast"
@@ -42,13 +42,14 @@ def voi(
 
     Returns entity columns, `cutoff`, `level` (S*, units), `baseline_level` (S0), `expected_cost` (of S*),
     `baseline_cost` (of S0, under the same belief), `perfect_information`, `this_forecast`, `sharper_forecast`.
-    Service levels are left aside: only costs have a value. Raises BadInput for other items, a cut outside [0, 1],
-    and windows beyond the paths.
+    Service levels are left aside: only costs have a value. Raises BadInput for terms without costs, other items, a cut
+    outside [0, 1], and windows beyond the paths.
     """
     if not 0.0 <= cut <= 1.0:
         raise BadInput("voi.cut", found=f"{cut:g}", wanted="a share from 0 to 1, such as 0.2")
     if not paths.keys.equals(baseline.keys):
         raise BadInput("voi.baseline", found="paths of other items or cutoffs", wanted="the same as the forecast's")
+    check_priced(terms, "voi")
     check_window(terms, min(paths.horizon, baseline.horizon))
     costs = economics(terms, paths.keys, held)
     rows = []

@@ -81,8 +81,7 @@ class StockTerms:
                 )
         if self.cycle is not None and self.fill is not None:
             raise BadInput("decision.service", found="cycle and fill", wanted="one of them")
-        free = [0.0 for name in ("short", "over", "holding") if getattr(self, name) == 0.0]
-        if self.cycle is None and self.fill is None and (self.short == 0.0 or len(free) > 1):
+        if self.cycle is None and self.fill is None and not self.priced:
             raise BadInput(
                 "decision",
                 found=f"short {self.short}, over {self.over}, holding {self.holding}",
@@ -91,9 +90,25 @@ class StockTerms:
             )
 
     @property
+    def priced(self) -> bool:
+        """Whether both too little and too much cost money: without that, nothing can be said in money."""
+        return self.short != 0.0 and (self.over != 0.0 or self.holding != 0.0)
+
+    @property
     def window(self) -> int:
         """Steps that an order must last for: lead + review, less where goods spoil sooner."""
         return self.lead + (min(self.review, self.shelf_life) if self.shelf_life else self.review)
+
+
+def check_priced(terms: StockTerms, subject: str) -> None:
+    """Refuse terms without costs where a result is in money."""
+    if not terms.priced:
+        raise BadInput(
+            subject,
+            found=f"short {terms.short}, over {terms.over}, holding {terms.holding}",
+            wanted="a cost of a unit short, and one of a unit over or held",
+            fix="a service level says how much to order, not what a unit is worth: give both costs as well",
+        )
 
 
 def leftover_cost(unit_cost: float, *, salvage: float = 0.0, obsolescence: float = 1.0) -> float:
@@ -358,6 +373,7 @@ __all__ = [
     "Economics",
     "StockTerms",
     "best_level",
+    "check_priced",
     "check_window",
     "curve",
     "economic_quantity",

@@ -8,7 +8,7 @@ from typing import Any
 
 from foreproof.core.contract import Contract
 from foreproof.core.section import Section
-from foreproof.decisions.inventory import Policy, StockTerms, check_window, leftover_cost
+from foreproof.decisions.inventory import Policy, StockTerms, check_priced, check_window, leftover_cost
 from foreproof.decisions.newsvendor import Newsvendor
 from foreproof.errors import PlanError
 
@@ -57,6 +57,8 @@ def parse_ordering(section: Section, *, horizon: int, contracts: Sequence[Contra
         policy, terms = None, _stock_terms(section, money, kind, horizon)
         cover = terms.lead + terms.review
     capacity, uses = _capacity(section, known)
+    if capacity is not None:
+        check_priced(terms, "decision.capacity")
     ordering = Ordering(
         policy=policy,
         terms=terms,

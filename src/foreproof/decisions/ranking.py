@@ -16,7 +16,15 @@ import polars as pl
 
 from foreproof.core.decide import Floats, look_up
 from foreproof.core.paths import Paths
-from foreproof.decisions.inventory import StockTerms, check_window, curve, economics, position_of, stock_levels
+from foreproof.decisions.inventory import (
+    StockTerms,
+    check_priced,
+    check_window,
+    curve,
+    economics,
+    position_of,
+    stock_levels,
+)
 from foreproof.errors import BadInput
 
 LOT, UNITS, SAVES, USES, PER, RANK = "lot", "units", "saves", "uses", "saves_per_use", "rank"
@@ -32,8 +40,9 @@ def rank_lots(
     uses: what one unit takes of what is scarce (1: units themselves; the price: a budget in money; the volume:
     room), a number or a column of `held`. Returns entity columns, `cutoff`, `rank` (1 ...), `lot` (1 ... of its
     item), `units`, `saves` (money), `uses`, `saves_per_use`, and the running sums `units_so_far`, `uses_so_far`,
-    `saves_so_far`. Raises BadInput.
+    `saves_so_far`. Raises BadInput, also for terms without costs.
     """
+    check_priced(terms, "order_ranking")
     check_window(terms, paths.horizon)
     costs = economics(terms, paths.keys, held)
     taken = _uses(paths.keys, held, uses)

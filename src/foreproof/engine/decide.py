@@ -32,10 +32,10 @@ _CURVE = 21
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What to do now. orders: see the policy. lots: see `decisions.ranking`. worth: see `decisions.information`.
+    """What to do now. orders: see the policy. The others are empty under a service level without costs.
 
-    curves: entity columns, `cutoff`, `order_up_to` (21 levels about the recommended one), `expected_cost`,
-    `recommended` (flag).
+    lots: see `decisions.ranking`. worth: see `decisions.information`. curves: entity columns, `cutoff`, `order_up_to` (21
+    levels about the recommended one), `expected_cost`, `recommended` (flag).
     """
 
     orders: Decisions
@@ -69,6 +69,8 @@ def decide(ordering: Ordering, served: Served, view: View) -> Decided:
     paths, baseline = served.paths(), served.baseline_paths()
     orders = ordering.policy.decide(served.totals, held=held) if ordering.policy else None
     orders = orders or recommend_stock(paths, ordering.terms, held=held)
+    if not ordering.terms.priced:
+        return Decided(orders, lots=pl.DataFrame(), worth=pl.DataFrame(), curves=pl.DataFrame())
     return Decided(
         orders=orders,
         lots=rank_lots(paths, ordering.terms, held=held, uses=ordering.uses),
@@ -78,15 +80,17 @@ def decide(ordering: Ordering, served: Served, view: View) -> Decided:
 
 
 def replay_decisions(
-    plan: ForecastPlan, built: Built, served: Mapping[Moment, Served], *, held: pl.DataFrame | None, seed: int
+    plan: ForecastPlan, built: Built, served: Mapping[Moment, Served], *, view: View, seed: int
 ) -> Replayed:
     """Both policies decide at each origin as it was then; the judge then shows them what was demanded.
 
-    held: costs by item, where the plan names columns; its stock is left aside, since every replay starts on its own.
+    view: where costs by item are read, where the plan names columns, for the items of any origin: today's costs judge them
+    all. Its stock is left aside, since every replay starts on its own.
     """
     ordering = plan.ordering
     if ordering is None:
         raise BadInput("decision", found="none", wanted="costs of a unit short and of a unit over", fix="add decision:")
+    held = held_at(ordering, pl.concat([s.totals for s in served.values()]), view) if served else None
     costs = held.drop("on_hand", "on_order", strict=False) if held is not None else None
     rows, why = _windows(plan, ordering.policy, built, served, costs) if ordering.policy else (pl.DataFrame(), "")
     stock, note = _carried(plan, ordering, built, served, costs)
@@ -97,7 +101,7 @@ def replay_decisions(
         stock=stock,
         stock_totals=stock_totals(stock) if stock.height else pl.DataFrame(),
         saved=_saved(rows, seed) if rows.height else None,
-        stock_saved=stock_saving(stock, rng=rng) if stock.height else None,
+        stock_saved=stock_saving(stock, rng=rng) if stock.height and ordering.terms.priced else None,
         note=" ".join(part for part in (why, note) if part),
     )
 
