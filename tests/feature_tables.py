@@ -15,20 +15,30 @@ from foreproof.core.contract import BATCH, DELETED, HAPPENED, KNOWN, Column, Con
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.view import Database, Table
 from foreproof.features import (
+    Against,
     Age,
     Ahead,
     Calendar,
+    CutoffCalendar,
+    Decay,
     Difference,
+    Events,
     Feature,
     Holiday,
     Lag,
+    Over,
     Ratio,
     Reading,
+    Recency,
+    Rhythm,
     Rolling,
     SeasonalLag,
     SeasonalRolling,
+    Share,
     Static,
-)
+    Tenure,
+    Trend,
+)  # fmt: skip
 
 HORIZON = 3
 DAY = 24
@@ -158,6 +168,30 @@ def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
     return World(grid, database, tuple(grid.add(clock(0), step) for step in steps))
 
 
+def event_features(along: tuple[str, ...] | None = ()) -> tuple[Feature, ...]:
+    """Each feature of events, of exact and of real columns, of the entity's own and of a coarser name."""
+    sold, of_all = Events("sales"), Events("sales", along)
+    some = Events("sales", keep=(("store", ("n",)),), drop=(("promo", ("true",)),))
+    return (
+        *(Over(stat, sold, window=4) for stat in ("count", "active")),
+        *(Over(stat, sold, "units", 4) for stat in ("sum", "mean", "min", "max", "distinct")),
+        *(Over(stat, sold, "price", 5, 2) for stat in ("sum", "mean", "min", "max", "distinct")),
+        *(Over(stat, sold, column) for stat, column in (("count", ""), ("active", ""), ("distinct", "store"))),
+        *(Over(stat, sold, "price") for stat in ("sum", "last", "min")),
+        *(Over(stat, sold, "units", None, 1) for stat in ("sum", "last", "max")),
+        Over("sum", some, "units", 6), Over("active", of_all, "", 3), Over("distinct", of_all, "promo", 3),
+        Over("sum", Events("plans"), "display", 3), Over("sum", sold, "promo", 4),
+        Against("ratio", "sum", sold, 2, 6, "units"), Against("difference", "count", sold, 2, 2, base_lag=2),
+        Against("ratio", "mean", sold, 3, 3, "price", 0, 3), Against("difference", "distinct", sold, 2, 5, "sku", 1, 1),
+        Share(sold, 4, along or (), "units"), Share(sold, 3, along or (), "", 1),
+        Trend(sold, 6, 3, "units"), Trend(sold, 4, 2, "", 1), Trend(sold, 4, 4, "price"),
+        *(Recency(sold, form) for form in ("steps", "log", "inverse")), Recency(of_all, lag=2), Recency(sold, "inverse", 1),
+        Tenure(sold), Tenure(sold, (2, 5)), Tenure(of_all, lag=1),
+        *(Rhythm(part, sold) for part in ("interval", "due", "hazard")), Rhythm("due", sold, 2),
+        Decay(sold, 2.0), Decay(sold, 1.5, "units"), Decay(sold, 3.0, "price", 1), Decay(of_all, 2.0, "units"),
+    )  # fmt: skip
+
+
 def every_feature(grid: Grid) -> tuple[Feature, ...]:
     """Each kind of feature on each anchor, by each statistic, of y and of other tables' columns."""
     price = Reading("sales", "price", "mean", "missing")
@@ -183,7 +217,10 @@ def every_feature(grid: Grid) -> tuple[Feature, ...]:
         Ahead("plans", "", "count"), Ahead("plans", "display", "sum", 1), Ahead("plans", "display", "max", -2),
         Ahead("weather", "heat", "mean"),
     ]  # fmt: skip
+    kinds = {type(feature): feature for feature in event_features()}
+    features += [*kinds.values(), Over("sum", Events("sales"), "units", 4), Over("distinct", Events("sales"), "store")]
     if not grid.integer:
+        features += [CutoffCalendar("month"), CutoffCalendar("day_of_year"), CutoffCalendar("weekday")]
         parts = ("weekday", "day", "day_of_year", "week", "month", "quarter", "year", "hour")
         features += [Calendar(part) for part in parts]
         features += [Holiday("IE", part, within=9) for part in ("is", "to_next", "since_last", "name")]

@@ -15,20 +15,30 @@ from foreproof.core.contract import BATCH, HAPPENED, KNOWN
 from foreproof.core.grid import Grid
 from foreproof.core.view import Database, View
 from foreproof.features import (
+    Against,
     Age,
     Ahead,
     Calendar,
+    CutoffCalendar,
+    Decay,
     Difference,
+    Events,
     Feature,
     Holiday,
     Lag,
+    Over,
     Ratio,
     Reading,
+    Recency,
+    Rhythm,
     Rolling,
     SeasonalLag,
     SeasonalRolling,
     Series,
+    Share,
     Static,
+    Tenure,
+    Trend,
 )  # fmt: skip
 
 Value = float | str | None
@@ -237,7 +247,8 @@ class Naive:
                 found = self.lookup(key, feature.reading, aim + offset)
                 return 0.0 if found is None and feature.aggregate in ("sum", "count") else found
             case _:
-                raise AssertionError(feature)
+                own = dict(zip(self.spec.by, key, strict=True))
+                return event_value(self.view, self.spec.grid, feature, own)
 
     def all_periods(self, key: tuple[Any, ...]) -> list[int]:
         return list(self.series[key])
@@ -257,6 +268,104 @@ class Naive:
         if best is None:
             return None
         return best[-1] if column.type == "text" else best[-1] / column.scale
+
+
+Happening = tuple[int, Any, float | None]
+"""Period, rank within it, and the value in the column's unit."""
+
+
+def happenings(view: View, grid: Grid, of: Events, column: str, own: dict[str, Any]) -> list[Happening]:
+    """The rows of an entity's events up to the cutoff, oldest first."""
+    contract = view.tables[of.table].contract
+    names = {c.name for c in contract.columns}
+    shared = [name for name in own if name in names and (of.along is None or name in of.along)]
+    scale = contract.column(column).scale if column else 1
+    found: list[Happening] = []
+    for row in view[of.table].to_dicts():
+        wrong = any(row[name] != own[name] for name in shared)
+        wrong = wrong or any(text(row[name]) not in values for name, values in of.keep)
+        wrong = wrong or any(text(row[name]) in values for name, values in of.drop)
+        period = period_of(grid, row[HAPPENED])
+        if wrong or period > period_of(grid, view.cutoff):
+            continue
+        value = row[column] if column else None
+        rank = (row[HAPPENED], row[KNOWN], row[BATCH], 0 if value is None else value)
+        unit = value if value is None or isinstance(value, str) else value / scale
+        found.append((period, rank, unit))
+    return sorted(found, key=lambda one: (one[0], one[1]))
+
+
+def over(view: View, grid: Grid, feature: Over, own: dict[str, Any]) -> float | None:
+    end = period_of(grid, view.cutoff) - feature.lag
+    first = -(10**9) if feature.window is None else end - feature.window
+    rows = [one for one in happenings(view, grid, feature.of, feature.column, own) if one[0] > first and one[0] <= end]
+    values = [value for _, _, value in rows if value is not None]
+    match feature.stat:
+        case "count":
+            return float(len(rows))
+        case "active":
+            return float(len({period for period, _, _ in rows}))
+        case "distinct":
+            return float(len(set(values)))
+        case "sum":
+            return math.fsum(values)
+        case "mean":
+            return math.fsum(values) / len(values) if values else None
+        case "last":
+            return values[-1] if values else None
+        case "min":
+            return min(values, default=None)
+        case _:
+            return max(values, default=None)
+
+
+def event_value(view: View, grid: Grid, feature: Any, own: dict[str, Any]) -> Value:
+    """The twin of every feature of events: the entity's rows, and plain arithmetic."""
+    now = period_of(grid, view.cutoff)
+    match feature:
+        case Over():
+            return over(view, grid, feature, own)
+        case Against(kind=kind):
+            near, base = (over(view, grid, part, own) for part in feature.parts)
+            if near is None or base is None or (kind == "ratio" and base == 0):
+                return None
+            return near / base if kind == "ratio" else near - base
+        case Share():
+            mine, all_of = (over(view, grid, part, own) for part in feature.parts)
+            assert mine is not None
+            return mine / all_of if all_of else None
+        case Trend(parts=parts):
+            sums = [over(view, grid, part, own) or 0.0 for part in feature.windows]
+            middle = (parts - 1) / 2
+            return sum((j - middle) * s for j, s in enumerate(sums)) / sum((j - middle) ** 2 for j in range(parts))
+        case Recency(form=form, lag=lag):
+            periods = [p for p, _, _ in happenings(view, grid, feature.of, "", own) if p <= now - lag]
+            if not periods:
+                return 0.0 if form == "inverse" else None
+            r = now - lag - max(periods)
+            return {"steps": float(r), "log": math.log1p(r), "inverse": 1 / (1 + r)}[form]
+        case Tenure(edges=edges, lag=lag):
+            periods = [p for p, _, _ in happenings(view, grid, feature.of, "", own) if p <= now - lag]
+            if not periods:
+                return None
+            age = now - lag - min(periods)
+            return float(sum(edge <= age for edge in edges)) if edges else float(age)
+        case Rhythm(part=part, lag=lag):
+            seen = sorted({p for p, _, _ in happenings(view, grid, feature.of, "", own) if p <= now - lag})
+            if part == "hazard":
+                return len(seen) / (now - lag - seen[0] + 1) if seen else None
+            if len(seen) < 2:
+                return None
+            interval = (seen[-1] - seen[0]) / (len(seen) - 1)
+            return interval if part == "interval" else seen[-1] + interval - (now - lag)
+        case Decay(half_life=half_life, column=column, lag=lag):
+            rows = [one for one in happenings(view, grid, feature.of, column, own) if one[0] <= now - lag]
+            weigh = [(2 ** (-(now - lag - p) / half_life), 1.0 if not column else v or 0.0) for p, _, v in rows]
+            return math.fsum(w * v for w, v in weigh)
+        case CutoffCalendar(part=part):
+            return calendar(grid, part, now)
+        case _:
+            raise AssertionError(feature)
 
 
 def statistic(stat: str, values: list[float]) -> float | None:

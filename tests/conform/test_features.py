@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from feature_tables import GRIDS, HORIZON, clock_of, database_of, every_feature, row
+from feature_tables import GRIDS, HORIZON, clock_of, database_of, event_features, every_feature, row
 from foreproof.core.view import Database, Table
 from foreproof.features import Age, Feature, Meta, Series, compile_rows
 from foreproof.features.compile import FAMILIES
 
 GRID = GRIDS["days"]
 SPEC = Series("sales", ("store", "sku"), "units", GRID)
-FEATURES = every_feature(GRID)
+FEATURES = tuple(dict.fromkeys((*every_feature(GRID), *event_features())))
 CLOCK = clock_of(GRID)
 
 
@@ -87,7 +87,8 @@ def test_says_what_it_reads(feature: Feature) -> None:
     meta = feature.meta(HORIZON)
     assert isinstance(meta, Meta)
     assert (meta.name, meta.maths) == (feature.name, feature.maths())
-    assert meta.family in ("lags", "windows", "calendar", "statics", "ahead")
+    families = ("lags", "windows", "calendar", "statics", "ahead", "events", "recency", "tenure", "decay")
+    assert meta.family in families
     assert meta.nearness is None or meta.nearness >= 0
     assert meta.window is None or meta.window >= 1
     assert re.search(r"cutoff|target", meta.maths), meta.maths

@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 from foreproof.features.ahead import Ahead
-from foreproof.features.calendar import Calendar, Holiday
+from foreproof.features.calendar import Calendar, CutoffCalendar, Holiday
 from foreproof.features.cells import Gap, Reading
-from foreproof.features.compile import compile_rows
+from foreproof.features.compile import compile_pairs, compile_rows
 from foreproof.features.declare import Feature, Meta, check_law
+from foreproof.features.events import Against, Over, Share, Trend
 from foreproof.features.lags import Age, Difference, Lag, SeasonalLag
+from foreproof.features.ledger import Events
 from foreproof.features.parse import default_features, parse_features
+from foreproof.features.population import Population, population_of
+from foreproof.features.rhythm import Decay, Recency, Rhythm, Tenure
 from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
 from foreproof.features.statics import Static
 from foreproof.features.windows import Ratio, Rolling, SeasonalRolling
 
 __all__ = [
+    "Against",
     "Age",
     "Aggregate",
     "Ahead",
     "Calendar",
+    "CutoffCalendar",
+    "Decay",
     "Difference",
+    "Events",
     "Feature",
     "Gap",
     "Holiday",
     "Lag",
     "Meta",
+    "Over",
+    "Population",
     "Ratio",
     "Reading",
+    "Recency",
+    "Rhythm",
     "Rolling",
     "SeasonalLag",
     "SeasonalRolling",
     "Series",
+    "Share",
     "Static",
+    "Tenure",
+    "Trend",
     "VersionedSeries",
     "check_law",
+    "compile_pairs",
     "compile_rows",
     "default_features",
     "labels",
     "parse_features",
+    "population_of",
     "target",
     "versioned_series",
 ]

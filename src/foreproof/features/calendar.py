@@ -102,6 +102,36 @@ class Holiday:
         return Meta(self.name, "calendar", "target", None, None, None, self.maths())
 
 
+@dataclass(frozen=True, slots=True)
+class CutoffCalendar:
+    """A part of the cutoff's own local date: what an outlook of fixed length needs to know the season."""
+
+    part: Literal["weekday", "day", "day_of_year", "week", "month", "quarter", "year"]
+
+    def __post_init__(self) -> None:
+        word(self, "part", self.part, Literal["weekday", "day", "day_of_year", "week", "month", "quarter", "year"])
+
+    @property
+    def name(self) -> str:
+        """`cutoff_month`."""
+        return f"cutoff_{self.part}"
+
+    def maths(self) -> str:
+        """Part of the date of the cutoff."""
+        return f"{self.part.replace('_', ' ')} of the local date of the cutoff"
+
+    def meta(self, horizon: int) -> Meta:
+        """A calendar reads no fact."""
+        return Meta(self.name, "calendar", "cutoff", None, None, None, self.maths())
+
+
+def cutoff_column(context: Context, feature: CutoffCalendar) -> Floats:
+    """See `CutoffCalendar`."""
+    stamps = _local(context.grid, context.cutoffs, feature.name)
+    part = stamps.dt.ordinal_day() if feature.part == "day_of_year" else getattr(stamps.dt, feature.part)()
+    return np.asarray(part.cast(pl.Float64).to_numpy()).reshape(1, -1, 1)
+
+
 def no_reads(feature: Calendar | Holiday, shape: Shape) -> Demand:
     """A calendar reads no fact."""
     return []
@@ -184,4 +214,14 @@ def _holidays(feature: Holiday, low: int, high: int) -> Mapping[int, str]:
     return {day.toordinal() - epoch: name for day, name in found.items()}
 
 
-__all__ = ["Calendar", "CalendarPart", "Holiday", "HolidayPart", "calendar_column", "holiday_column", "no_reads"]
+__all__ = [
+    "Calendar",
+    "CalendarPart",
+    "CutoffCalendar",
+    "Holiday",
+    "HolidayPart",
+    "calendar_column",
+    "cutoff_column",
+    "holiday_column",
+    "no_reads",
+]

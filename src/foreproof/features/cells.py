@@ -7,7 +7,7 @@ once; from here on time is a period number, and every comparison is between inte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
@@ -123,6 +123,13 @@ def facts(table: Table, value: pl.Expr, *, by: Sequence[str], grid: Grid, where:
     Rows without a value or without a name of their series say nothing and are left out; versions were resolved before
     that, so an empty correction takes its fact away.
     """
+    return clocked(table, {VALUE: value}, by=by, grid=grid, where=where).filter(pl.col(VALUE).is_not_null())
+
+
+def clocked(
+    table: Table, values: Mapping[str, pl.Expr], *, by: Sequence[str], grid: Grid, where: tuple[Where, Where]
+) -> pl.DataFrame:
+    """`facts` with any number of values, empty ones too."""
     constant = table.contract.known.kind == "constant"
     if not constant and is_integer(table.rows[KNOWN]) != grid.integer:
         raise BadInput(
@@ -132,19 +139,18 @@ def facts(table: Table, value: pl.Expr, *, by: Sequence[str], grid: Grid, where:
         )
     keep, drop = where
     stays = [~pl.col(DELETED), *(pl.col(name).is_not_null() for name in by)]
-    stays += [_among(table, name, values) for name, values in keep]
-    stays += [~_among(table, name, values) for name, values in drop]
+    stays += [_among(table, name, words) for name, words in keep]
+    stays += [~_among(table, name, words) for name, words in drop]
     rows = (
         table.versions.lazy()
         .filter(pl.all_horizontal(stays))
         .select(
             *by,
-            value.alias(VALUE),
+            *(value.alias(name) for name, value in values.items()),
             *(pl.col(name).to_physical().cast(pl.Int64).fill_null(-_OUTSIDE) for name in (HAPPENED, KNOWN)),
             BATCH,
             UNTIL,
         )
-        .filter(pl.col(VALUE).is_not_null())
         .collect()
     )
     happened, known = tick_values(rows[HAPPENED]), tick_values(rows[KNOWN])
@@ -329,6 +335,7 @@ __all__ = [
     "Values",
     "Where",
     "cells",
+    "clocked",
     "coded",
     "facts",
     "keyed",

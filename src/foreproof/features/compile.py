@@ -6,20 +6,21 @@ the one pass sees all versions; each kernel counts a version only for the cutoff
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from foreproof.core.clock import Moment, Ticks, ticks, time_column
+from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.view import Database
 from foreproof.errors import BadInput
-from foreproof.features import ahead, calendar, lags, statics, windows
+from foreproof.features import ahead, calendar, events, lags, rhythm, statics, windows
 from foreproof.features.cells import (
+    FAR,
     Reading,
     cells,
     coded,
@@ -29,13 +30,18 @@ from foreproof.features.cells import (
     shared_columns,
     stored_number,
 )
-from foreproof.features.context import Column, Context, Demand, Shape, Sourced, Text, open_chunk
+from foreproof.features.context import Column, Context, Demand, Ledgers, Shape, Sourced, Text, open_chunk
 from foreproof.features.declare import Feature, check_law
-from foreproof.features.kernels import earliest
+from foreproof.features.gather import event_source
+from foreproof.features.kernels import Bools, earliest
+from foreproof.features.ledger import Events, Tally
+from foreproof.features.population import Population
 from foreproof.features.series import Series, VersionedSeries, cutoff_periods, steps_of, versioned_series
 
 CHUNK_BYTES = 2**28
 """What the panels of one chunk of series may take."""
+PAIR_BYTES = 2**25
+"""What the features and running sums of one chunk of pairs may take: small enough to stay near the processor."""
 _CELL_BYTES = 9
 
 
@@ -45,6 +51,15 @@ class Family:
 
     reads: Callable[[Any, Shape], Demand]
     column: Callable[[Context, Any], Column]
+
+
+def _no_reads(feature: Feature, shape: Shape) -> Demand:
+    return []
+
+
+def _events(column: Callable[[Context, Any], Column]) -> Family:
+    """A family that reads events, and no series."""
+    return Family(_no_reads, column)
 
 
 FAMILIES: Mapping[type, Family] = {
@@ -59,7 +74,17 @@ FAMILIES: Mapping[type, Family] = {
     calendar.Holiday: Family(calendar.no_reads, calendar.holiday_column),
     statics.Static: Family(statics.static_reads, statics.static_column),
     ahead.Ahead: Family(ahead.ahead_reads, ahead.ahead_column),
+    events.Over: _events(events.over_column),
+    events.Against: _events(events.against_column),
+    events.Share: _events(events.share_column),
+    events.Trend: _events(events.trend_column),
+    rhythm.Recency: _events(rhythm.recency_column),
+    rhythm.Tenure: _events(rhythm.tenure_column),
+    rhythm.Rhythm: _events(rhythm.rhythm_column),
+    rhythm.Decay: _events(rhythm.decay_column),
+    calendar.CutoffCalendar: _events(calendar.cutoff_column),
 }
+_WITHOUT_SERIES = (statics.Static, *(kind for kind, family in FAMILIES.items() if family.reads is _no_reads))
 
 
 def compile_rows(
@@ -79,7 +104,7 @@ def compile_rows(
     name; PlanError for an unknown column.
     """
     steps = steps_of(horizon)
-    _distinct(features, spec)
+    _separate(features, spec.by)
     for feature in features:
         check_law(feature, horizon)
     points = cutoff_periods(spec.grid, sorted(set(cutoffs), key=ticks))
@@ -91,9 +116,92 @@ def compile_rows(
     sources = _sources(database, series, features, list(demands))
     start = earliest(series.cells, cutoffs=points, size=series.size)
     whole = Context(spec.grid, points, steps, start, sources, {}, shape)
+    ledgers = _ledgers(database, features, points, keys=series.keys, size=series.size, grid=spec.grid)
     width = len(points) * (_CELL_BYTES * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4)
     chunks = batches(_wanted(series, entities), max(1, CHUNK_BYTES // max(width, 1)))
-    return pl.concat([_chunk(whole, series, features, demands, codes) for codes in chunks])
+    return pl.concat(
+        [
+            _chunk(
+                open_chunk(whole, demands, codes, ledgers), _named(series.keys, codes), features, start[codes] <= points
+            )
+            for codes in chunks
+        ]
+    )
+
+
+def compile_pairs(
+    database: Database, population: Population, features: Sequence[Feature], horizon: int
+) -> pl.DataFrame:
+    """`compile_rows` for entities that need no series: entity columns, `cutoff`, `step` (the horizon), then one a feature.
+
+    One row a member of the population, sorted. Features are those of events, statics and the cutoff's calendar; one of a
+    series' y is refused (BadInput). Equal, bit for bit, on the database truncated at a row's cutoff, and whatever else is in
+    the population.
+    """
+    return pl.concat(list(pair_chunks(database, population, features, horizon)))
+
+
+def pair_chunks(
+    database: Database, population: Population, features: Sequence[Feature], horizon: int
+) -> Iterator[pl.DataFrame]:
+    """The rows of `compile_pairs` in parts of bounded size, for whoever need not hold them all."""
+    steps, points, grid = steps_of(horizon)[-1:], population.cutoffs, population.grid
+    _separate(features, population.entity)
+    for feature in features:
+        check_law(feature, horizon)
+        if not isinstance(feature, _WITHOUT_SERIES):
+            raise BadInput(
+                f"feature {feature.name}",
+                found=f"{type(feature).__name__}, which reads a series' y",
+                wanted="features of events, statics or the cutoff's calendar, where entities have no series",
+                fix="use over, recency, decay and so on",
+            )
+    if not len(points):
+        raise BadInput("cutoffs", found="none", wanted="at least one cutoff to make rows for")
+    size = population.keys.height
+    sources: dict[Reading | Feature | None, Sourced] = {}
+    for feature in features:
+        if isinstance(feature, statics.Static):
+            table = database[feature.table]
+            sources[feature] = statics.static_source(table, feature, population.keys, by=population.entity, grid=grid)
+    start = np.full((size, len(points)), FAR, dtype=np.int64)
+    whole = Context(grid, points, steps, start, sources, {}, Shape(steps, 0, sweeps=False))
+    ledgers = _ledgers(database, features, points, keys=population.keys, size=size, grid=grid)
+    borders = sum(len(at) for _, at in ledgers.values())
+    most = max(1, PAIR_BYTES // (8 * (len(points) * len(features) + 4 * borders) or 1))
+    for codes in batches(np.arange(size, dtype=np.int64), most):
+        context = open_chunk(whole, {}, codes, ledgers)
+        yield _chunk(context, _named(population.keys, codes), features, population.member[codes])
+
+
+def _ledgers(
+    database: Database, features: Sequence[Feature], points: Ticks, *, keys: pl.DataFrame, size: int, grid: Grid
+) -> Ledgers:
+    """Each reading of events, once, with every period at which a window on it begins or ends."""
+    tallies: dict[Events, list[Tally]] = {}
+    for feature in features:
+        for tally in getattr(feature, "tallies", ()):
+            tallies.setdefault(tally.events, []).append(tally)
+    found = {}
+    for read, wanted in tallies.items():
+        table = database[read.table]
+        shared = shared_columns(table, keys.columns)
+        if read.along is not None:
+            unknown = [name for name in read.along if name not in shared]
+            if unknown:
+                raise BadInput(
+                    f"events of {read.table}",
+                    found=f"along {', '.join(unknown)}",
+                    wanted=f"columns of the entity that the table has ({', '.join(shared) or 'none'})",
+                )
+            shared = tuple(name for name in shared if name in read.along)
+        own, key = keyed(keys, table, shared)
+        source = event_source(
+            table, read, wanted, keys=own, key=key if keys.width else np.zeros(size, np.int64), grid=grid
+        )
+        backs = {tally.lag for tally in wanted} | {t.lag + t.window for t in wanted if t.window is not None}
+        found[read] = source, np.unique(points[:, None] - np.array(sorted(backs), dtype=np.int64))
+    return found
 
 
 def batches(codes: Ticks, size: int) -> list[Ticks]:
@@ -101,21 +209,13 @@ def batches(codes: Ticks, size: int) -> list[Ticks]:
     return [codes[low : low + size] for low in range(0, max(len(codes), 1), size)]
 
 
-def _chunk(
-    whole: Context,
-    series: VersionedSeries,
-    features: Sequence[Feature],
-    demands: Mapping[Reading | None, Ticks],
-    codes: Ticks,
-) -> pl.DataFrame:
-    """The rows of some series."""
-    context = open_chunk(whole, demands, codes, start=whole.start)
-    exists = context.start <= context.cutoffs
+def _chunk(context: Context, names: pl.DataFrame, features: Sequence[Feature], exists: Bools) -> pl.DataFrame:
+    """The rows of some entities, named, where they exist (E x C)."""
     row, cutoff = np.nonzero(exists)
     steps = len(context.steps)
     at = context.grid.at(context.cutoffs)[np.repeat(cutoff, steps)]
     index = [
-        *series.named(np.repeat(codes[row], steps)),
+        *(names[np.repeat(row, steps)].get_columns() if names.width else []),
         time_column(CUTOFF, at, integer=context.grid.integer),
         pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
     ]
@@ -123,7 +223,11 @@ def _chunk(
     return pl.DataFrame([*index, *made])
 
 
-def _column(feature: Feature, made: Column, exists: npt.NDArray[np.bool_], steps: int) -> pl.Series:
+def _named(keys: pl.DataFrame, codes: Ticks) -> pl.DataFrame:
+    return keys[codes] if keys.width else keys
+
+
+def _column(feature: Feature, made: Column, exists: Bools, steps: int) -> pl.Series:
     """[E, C, S] to one value for each row that exists."""
     array = made.place if isinstance(made, Text) else made
     flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
@@ -134,10 +238,10 @@ def _column(feature: Feature, made: Column, exists: npt.NDArray[np.bool_], steps
     return pl.Series(feature.name, flat, dtype=pl.Float64, nan_to_null=True)
 
 
-def _distinct(features: Sequence[Feature], spec: Series) -> None:
+def _separate(features: Sequence[Feature], by: Sequence[str]) -> None:
     names = [feature.name for feature in features]
     for name in names:
-        if names.count(name) > 1 or name in (*spec.by, CUTOFF, STEP):
+        if names.count(name) > 1 or name in (*by, CUTOFF, STEP):
             raise BadInput(f"feature {name}", found="the name twice", wanted="one column of that name", fix="drop one")
     for feature in features:
         if type(feature) not in FAMILIES:
@@ -204,4 +308,4 @@ def _wanted(series: VersionedSeries, entities: pl.DataFrame | None) -> Ticks:
     return np.sort(named["_code"].to_numpy().astype(np.int64))
 
 
-__all__ = ["CHUNK_BYTES", "FAMILIES", "Family", "batches", "compile_rows"]
+__all__ = ["CHUNK_BYTES", "FAMILIES", "Family", "batches", "compile_pairs", "compile_rows", "pair_chunks"]

@@ -7,7 +7,7 @@ broadcasts to [E, C, S]. The context answers lags and windows; it knows no famil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from foreproof.core.grid import Grid
 from foreproof.features.cells import FAR, Cells, Gap, Reading, Values
 from foreproof.features.declare import Anchor, Feature
 from foreproof.features.kernels import Bools, Panel, carried, panel, window_sum
+from foreproof.features.ledger import Events, EventSource, Ledger
 
 Floats = npt.NDArray[np.float64]
 """NaN is null: no fact is NaN."""
@@ -77,7 +78,7 @@ class Context:
     """A chunk of E series at C cutoffs (period numbers) for S steps.
 
     start: E x C, the first period with a visible fact, FAR where a series had not begun. sources: by `None` for y, by
-    reading, and by feature for what is looked up.
+    reading, and by feature for what is looked up. ledgers: events, for what needs no series.
     """
 
     grid: Grid
@@ -87,6 +88,7 @@ class Context:
     sources: Mapping[Reading | Feature | None, Sourced]
     panels: Mapping[Reading | None, Panel]
     shape: Shape
+    ledgers: Mapping[Events, Ledger] = field(default_factory=dict)
 
     def at(self, reading: Reading | None, lag: int) -> tuple[Values, Bools]:
         """E x C: the stored value `lag` steps before each cutoff, by the gap rule, and where there is one."""
@@ -132,8 +134,8 @@ def by_step(lags: Sequence[int], make: Callable[[int], Floats]) -> Floats:
     return np.stack([made[lag] for lag in lags], axis=-1)
 
 
-def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes: Ticks, *, start: Ticks) -> Context:
-    """The context of some series, with the panels that the features asked for."""
+def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes: Ticks, ledgers: Ledgers) -> Context:
+    """The context of some series, with the panels and ledgers that the features asked for. codes: rising."""
     sources = {name: source.part(codes) for name, source in context.sources.items()}
     panels = {}
     for reading, lags in demands.items():
@@ -143,9 +145,16 @@ def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes:
             lags = np.arange(lags[0], lags[-1] + 1, dtype=np.int64)
         gather = carried if source.gap == "carry" else panel
         panels[reading] = gather(source.cells, cutoffs=context.cutoffs, lags=lags, size=source.size)
-    return Context(context.grid, context.cutoffs, context.steps, start[codes], sources, panels, context.shape)
+    opened = {
+        events: source.open(codes, cutoffs=context.cutoffs, borders=borders)
+        for events, (source, borders) in ledgers.items()
+    }
+    start = context.start[codes]
+    return Context(context.grid, context.cutoffs, context.steps, start, sources, panels, context.shape, opened)
 
 
+Ledgers = Mapping[Events, tuple[EventSource, Ticks]]
+"""What events are read from, and the borders of all windows on them."""
 NEVER = FAR
 
 __all__ = [

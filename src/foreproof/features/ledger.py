@@ -1,0 +1,369 @@
+"""Events by key: what happened in a window, for all keys and cutoffs, from one reading of the table.
+
+Rows are gathered by key and period. A period of a key is calm where every row of it was known when the period ended and
+was never changed: it is read from there on, so sums over (cutoff - lag - window, cutoff - lag] are differences of running
+sums, which all windows of all cutoffs share. The few other rows are restless: they are looked at once a cutoff, as a view
+would show them. Both kinds give integers, or numbers that do not depend on the kind: what a later version makes
+restless keeps its bits (law 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from foreproof.core.clock import Ticks
+from foreproof.core.contract import BATCH, HAPPENED, KNOWN, UNTIL
+from foreproof.features.cells import CODE, FAR, PERIOD, SINCE, Values, Where
+
+Floats = npt.NDArray[np.float64]
+Extreme = Literal["min", "max"]
+Kind = Literal["rows", "sum", "min", "max", "last", "distinct"]
+_ROWS = "_rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The rows of a table, read as events of the entities whose name they bear.
+
+    along: the columns of an entity's name that a row must share with it: of account x group, `("account",)` reads all that the
+    account did, and () all that anybody did; None for every one that the table has. keep, drop: (column, values) that a
+    row must, must not have.
+    """
+
+    table: str
+    along: tuple[str, ...] | None = None
+    keep: Where = ()
+    drop: Where = ()
+
+    def __str__(self) -> str:
+        along = "" if self.along is None else f" along {' x '.join(self.along) or 'all'}"
+        return f"{self.table}{along}"
+
+    @property
+    def tail(self) -> str:
+        """The end of a feature's name."""
+        along = "" if self.along is None else f"_along_{'_'.join(self.along) or 'all'}"
+        return f"_of_{self.table}{along}{'_where' if self.keep or self.drop else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a feature needs of events: which rows, and what is taken of which column, over (cutoff - lag - window, cutoff - lag].
+
+    lag, window: steps; window None for the whole life.
+    """
+
+    events: Events
+    lag: int = 0
+    window: int | None = None
+    kind: Kind = "rows"
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Cells, one a key and period, sorted by both: rows (how many), and by column what is known of its numbers.
+
+    numbers: of each column `n` (numbers that are there), and of `sum`, `min`, `max`, `last` those asked for, in stored units.
+    """
+
+    code: Ticks
+    period: Ticks
+    rows: Ticks
+    numbers: Mapping[str, Mapping[str, Values]]
+
+    def among(self, first: int, last: int) -> Block:
+        """The cells first ... last - 1, codes counted from 0 at `first`'s."""
+        part = slice(first, last)
+        numbers = {name: {what: held[part] for what, held in kinds.items()} for name, kinds in self.numbers.items()}
+        return Block(self.code[part], self.period[part], self.rows[part], numbers)
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> Block:
+        """The cells of a mask."""
+        numbers = {name: {what: held[rows] for what, held in kinds.items()} for name, kinds in self.numbers.items()}
+        return Block(self.code[rows], self.period[rows], self.rows[rows], numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A column of numbers: what stored ones are divided by, whether they are floats, and what is taken of them."""
+
+    scale: int
+    real: bool
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Different:
+    """For one column, each (key, value): the periods with it, calm ones with the period that follows, and restless rows."""
+
+    code: Ticks
+    period: Ticks
+    following: Ticks
+    restless: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """Events of K keys, read once for all cutoffs. key: of each entity. numbers: its columns."""
+
+    key: Ticks
+    size: int
+    calm: Block
+    restless: pl.DataFrame
+    different: Mapping[str, Different]
+    numbers: Mapping[str, Number]
+
+    def open(self, entities: Ticks, *, cutoffs: Ticks, borders: Ticks) -> Ledger:
+        """The ledger of some entities at C cutoffs; borders: every period at which one of their windows begins or ends."""
+        keys, key = np.unique(self.key[entities], return_inverse=True)
+        low, high = (int(keys[0]), int(keys[-1]) + 1) if len(keys) else (0, 0)
+        first, last = np.searchsorted(self.calm.code, [low, high])
+        calm = self.calm.among(int(first), int(last))
+        code = calm.code - low
+        inside = self.restless.filter(pl.col(CODE).is_between(low, high - 1))
+        restless = inside.with_columns(pl.col(CODE) - low)
+        blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
+        different = {name: _part(held, low, high) for name, held in self.different.items()}
+        return Ledger(
+            key=keys[key.reshape(-1)] - low,
+            size=high - low,
+            cutoffs=cutoffs,
+            borders=borders,
+            calm=Block(code, calm.period, calm.rows, calm.numbers),
+            restless=blocks,
+            different=different,
+            numbers=self.numbers,
+        )
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The events of E entities with K keys at C cutoffs. Every answer is E x C, in stored units."""
+
+    key: Ticks
+    size: int
+    cutoffs: Ticks
+    borders: Ticks
+    calm: Block
+    restless: list[Block]
+    different: Mapping[str, Different]
+    numbers: Mapping[str, Number]
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+    def rows(self, lag: int, window: int | None) -> Ticks:
+        """How many rows happened in (cutoff - lag - window, cutoff - lag]."""
+        return self._swept("rows", lambda block: block.rows, lag, window)[self.key]
+
+    def active(self, lag: int, window: int | None) -> Ticks:
+        """In how many periods something happened."""
+        return self._swept("active", lambda block: np.ones_like(block.rows), lag, window)[self.key]
+
+    def count(self, column: str, lag: int, window: int | None) -> Ticks:
+        """How many numbers of a column there are."""
+        return self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window)[self.key]
+
+    def total(self, column: str, lag: int, window: int | None) -> Values:
+        """The sum of a column; Int64 where it is exact, else floats added from the oldest period on."""
+        if not self.numbers[column].real:
+            return self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)[self.key]
+        total = np.zeros((self.size, len(self.cutoffs)))
+        for i, cutoff in enumerate(self.cutoffs.tolist()):
+            low = -FAR if window is None else cutoff - lag - window
+            seen = self._merged(i, cutoff - lag, low)
+            total[:, i] = np.bincount(seen.code, weights=seen.numbers[column]["sum"], minlength=self.size)
+        return total[self.key]
+
+    def extreme(self, kind: Extreme, column: str, lag: int, window: int | None) -> Floats:
+        """The least or the largest number of a column, in its unit; NaN where there is none."""
+        least = kind == "min"
+        fold = np.minimum if least else np.maximum
+        blank = np.inf if least else -np.inf
+        high, low = self._at(lag), None if window is None else self._at(lag + window)
+        held = self._buckets(
+            (kind, column), lambda block: _units(block, column, kind, self.numbers[column].scale), fold, blank
+        )
+        found = np.full((self.size, len(self.cutoffs)), blank)
+        for i, cutoff in enumerate(self.cutoffs.tolist()):
+            first = 0 if low is None else low[i] + 1
+            if first <= high[i]:
+                found[:, i] = fold.reduce(held[:, first : high[i] + 1], axis=1)
+            block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
+            fold.at(found[:, i], block.code, _units(block, column, kind, self.numbers[column].scale))
+        return np.where(np.isinf(found), np.nan, found)[self.key]
+
+    def last(self, column: str, lag: int) -> Floats:
+        """The last number of a column at or before cutoff - lag, in its unit; NaN where there is none."""
+        found = np.full((self.size, len(self.cutoffs)), np.nan)
+        for i, cutoff in enumerate(self.cutoffs.tolist()):
+            seen = self._merged(i, cutoff - lag, -FAR)
+            there = seen.where(seen.numbers[column]["n"] > 0)
+            # cells rise in period, and of equal targets the last assignment stays
+            found[there.code, i] = there.numbers[column]["last"] / self.numbers[column].scale
+        return found[self.key]
+
+    def newest(self, lag: int) -> Ticks:
+        """The last period <= cutoff - lag in which something happened, -FAR where there is none."""
+        return self._edge(np.maximum, -FAR, lag)[self.key]
+
+    def oldest(self, lag: int) -> Ticks:
+        """The first period <= cutoff - lag in which something happened, FAR where there is none."""
+        return self._edge(np.minimum, FAR, lag)[self.key]
+
+    def distinct(self, column: str, lag: int, window: int | None) -> Ticks:
+        """How many different values a column has in the window."""
+        held = self.different[column]
+        gone = held.following if window is None else np.minimum(held.following, held.period + window)
+        shift = self.cutoffs - lag
+        entered = _running(held.code, held.period, np.ones_like(held.code), self.borders, self.size)
+        left = _running(held.code, gone, np.ones_like(held.code), self.borders, self.size)
+        at = np.searchsorted(self.borders, shift)
+        found: Ticks = (entered - left)[:, at]
+        for i, cutoff in enumerate(self.cutoffs.tolist() if held.restless.height else []):
+            low = -FAR if window is None else cutoff - lag - window
+            seen = _seen(held.restless, cutoff).filter(pl.col(PERIOD) <= cutoff - lag, pl.col(PERIOD) > low)
+            codes = seen.select(CODE, "_named").unique()[CODE].to_numpy()
+            found[:, i] += np.bincount(codes, minlength=self.size)
+        return found[self.key]
+
+    def decayed(self, column: str, half_life: float, lag: int) -> Floats:
+        """The sum over all cells of 2^(-(cutoff - lag - period) / half_life) x rows, or x a column's sum, in stored units."""
+        total = np.zeros((self.size, len(self.cutoffs)))
+        for i, cutoff in enumerate(self.cutoffs.tolist()):
+            seen = self._merged(i, cutoff - lag, -FAR)
+            age = cutoff - lag - seen.period
+            # one table for all: a power taken of an array may differ in the last bit with its place there
+            table = np.array([2.0 ** (-step / half_life) for step in range(int(age.max(initial=0)) + 1)])
+            weights = seen.numbers[column]["sum"] if column else seen.rows
+            total[:, i] = np.bincount(seen.code, weights=table[age] * weights, minlength=self.size)
+        return total[self.key]
+
+    def _swept(self, name: Any, weights: Any, lag: int, window: int | None) -> Ticks:
+        """K x C: integer weights of the cells with period in (cutoff - lag - window, cutoff - lag]."""
+        if name not in self.memo:
+            self.memo[name] = _running(self.calm.code, self.calm.period, weights(self.calm), self.borders, self.size)
+        running = self.memo[name]
+        found: Ticks = running[:, self._at(lag)]
+        if window is not None:
+            found = found - running[:, self._at(lag + window)]
+        for i, cutoff in enumerate(self.cutoffs.tolist()):
+            if len(self.restless[i].code):
+                block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
+                np.add.at(found[:, i], block.code, weights(block))
+        return found
+
+    def _edge(self, fold: Any, blank: int, lag: int) -> Ticks:
+        name = ("edge", blank, lag)
+        if name not in self.memo:
+            held = self._buckets(("period", blank), lambda block: block.period, fold, blank)
+            found = fold.accumulate(held, axis=1)[:, self._at(lag)]
+            for i, cutoff in enumerate(self.cutoffs.tolist()):
+                block = _within(self.restless[i], cutoff - lag, -FAR)
+                fold.at(found[:, i], block.code, block.period)
+            self.memo[name] = found
+        return np.asarray(self.memo[name])
+
+    def _buckets(self, name: Any, values: Any, fold: Any, blank: float) -> Any:
+        """K x (borders + 1): the fold of calm cells between one border and the next."""
+        if name not in self.memo:
+            place = np.searchsorted(self.borders, self.calm.period, side="left")
+            width = len(self.borders) + 1
+            held = np.full(self.size * width, blank, dtype=np.int64 if isinstance(blank, int) else np.float64)
+            fold.at(held, self.calm.code * width + place, values(self.calm))
+            self.memo[name] = held.reshape(self.size, width)
+        return self.memo[name]
+
+    def _at(self, back: int) -> Ticks:
+        return np.searchsorted(self.borders, self.cutoffs - back)
+
+    def _merged(self, place: int, end: int, low: int) -> Block:
+        """The cells with period in (low, end] as the cutoff's view shows them, sorted by code and period."""
+        calm, other = _within(self.calm, end, low), _within(self.restless[place], end, low)
+        if not len(other.code):
+            return calm
+        order = np.lexsort((np.append(calm.period, other.period), np.append(calm.code, other.code)))
+        numbers = {
+            name: {what: np.append(held, other.numbers[name][what])[order] for what, held in kinds.items()}
+            for name, kinds in calm.numbers.items()
+        }
+        return Block(
+            np.append(calm.code, other.code)[order],
+            np.append(calm.period, other.period)[order],
+            np.append(calm.rows, other.rows)[order],
+            numbers,
+        )
+
+
+def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
+    """Cells of rows; floats of a cell are added in rising order."""
+    made = [pl.len().cast(pl.Int64).alias(_ROWS)]
+    for name, number in numbers.items():
+        column = pl.col(name)
+        taken = {
+            "sum": column.sum(),
+            "min": column.min(),
+            "max": column.max(),
+            "last": column.sort_by(HAPPENED, KNOWN, BATCH, name).drop_nulls().last(),
+        }
+        made.append(column.count().cast(pl.Int64).alias(f"n:{name}"))
+        made += [taken[kind].alias(f"{kind}:{name}") for kind in number.kinds if not (number.real and kind == "sum")]
+    frame = rows.group_by(CODE, PERIOD).agg(made).sort(CODE, PERIOD)
+    held = {}
+    for name, number in numbers.items():
+        held[name] = {"n": frame[f"n:{name}"].to_numpy()}
+        for kind in number.kinds:
+            exact = not (number.real and kind == "sum")
+            held[name][kind] = frame[f"{kind}:{name}"].fill_null(0).to_numpy() if exact else _sums(rows, name, frame)
+    code, period, count = (frame[name].to_numpy().astype(np.int64, copy=False) for name in (CODE, PERIOD, _ROWS))
+    return Block(code, period, count, held)
+
+
+def _sums(rows: pl.DataFrame, name: str, frame: pl.DataFrame) -> Floats:
+    """The sum of floats by cell, added in rising order; empty ones are 0."""
+    ordered = rows.select(CODE, PERIOD, pl.col(name).fill_null(0.0)).sort(CODE, PERIOD, name)
+    sizes = frame[_ROWS].to_numpy()
+    if not len(sizes):
+        return np.empty(0)
+    return np.asarray(np.add.reduceat(ordered[name].to_numpy(), np.cumsum(sizes) - sizes))
+
+
+def _part(held: Different, low: int, high: int) -> Different:
+    first, last = np.searchsorted(held.code, [low, high])
+    part = slice(int(first), int(last))
+    restless = held.restless.filter(pl.col(CODE).is_between(low, high - 1)).with_columns(pl.col(CODE) - low)
+    return Different(held.code[part] - low, held.period[part], held.following[part], restless)
+
+
+def _seen(rows: pl.DataFrame, cutoff: int) -> pl.DataFrame:
+    return rows.filter(pl.col(SINCE) <= cutoff, pl.col(UNTIL) > cutoff) if rows.height else rows
+
+
+def _within(block: Block, end: int, low: int) -> Block:
+    """The cells with period in (low, end]."""
+    if not len(block.code):
+        return block
+    return block.where((block.period > low) & (block.period <= end))
+
+
+def _units(block: Block, column: str, kind: str, scale: int) -> Floats:
+    numbers = block.numbers[column]
+    blank = np.inf if kind == "min" else -np.inf
+    return np.where(numbers["n"] > 0, numbers[kind] / scale, blank)
+
+
+def _running(code: Ticks, period: Ticks, weights: Ticks, borders: Ticks, size: int) -> Ticks:
+    """K x borders: the sum of integer weights of the cells with period <= border."""
+    width = len(borders) + 1
+    held = np.zeros(size * width, dtype=np.int64)
+    np.add.at(held, code * width + np.searchsorted(borders, period, side="left"), weights)
+    total: Ticks = np.cumsum(held.reshape(size, width), axis=1)[:, :-1]
+    return total
+
+
+__all__ = ["Block", "Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Number", "Tally", "block_of"]
