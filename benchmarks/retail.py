@@ -68,7 +68,7 @@ def groups(lines: pl.DataFrame, *, count: int = GROUPS, seed: int = 0) -> pl.Dat
     known = known.unique("sku", keep="first", maintain_order=True).select("sku", "text")
     later = lines.join(known, on="sku", how="anti").sort("sku", "day", "text")
     later = later.unique("sku", keep="first", maintain_order=True).select("sku", "text")
-    words = TfidfVectorizer(min_df=min(5, known.height), stop_words="english", sublinear_tf=True)
+    words = TfidfVectorizer(min_df=5, stop_words="english", sublinear_tf=True)
     # So many starts, so that the figures do not hang on one seed's luck.
     means = KMeans(count, n_init=10, random_state=seed).fit(words.fit_transform(known["text"]))
     found = [means.labels_, means.predict(words.transform(later["text"]))] if later.height else [means.labels_]

@@ -27,7 +27,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -242,6 +242,7 @@ def scored(
     """Everybody's figures at one cutoff. truth: pairs with y and whitespace; scores: by who, in its order."""
     white = truth["whitespace"].to_numpy()
     y, few = truth["y"].to_numpy().astype(np.float64), int(white.sum())
+    counts = {"auc_whitespace": few, "calibration_mae_whitespace": few, "auc_repeat": white.size - few}
     drawn = captures(
         {who: score[white] for who, score in scores.items()},
         y[white],
@@ -255,7 +256,10 @@ def scored(
         if base is not None and who != base:
             rows += _interval(drawn[base] - drawn[who], "gain", (case, who), f"{base} less this", few)
         pooled = _pooled(score, y, white, probability=who in chances)
-        rows += [Row(BENCHMARK, case, who, name, value, "ratio", few) for name, value in pooled.items()]
+        rows += [
+            Row(BENCHMARK, case, who, name, value, "ratio", counts.get(name, white.size))
+            for name, value in pooled.items()
+        ]
     return rows
 
 
@@ -280,7 +284,8 @@ def means(rows: Sequence[Row]) -> list[Row]:
             rivals = [who for who in NAIVE if (case, who, "gain_low") in figures]
             best = max(rivals, key=lambda who: figures[case, who, "capture10"], default=None)
             if best is not None:
-                ratio = figures[case, OURS, "capture10"] / figures[case, best, "capture10"]
+                theirs = figures[case, best, "capture10"]
+                ratio = figures[case, OURS, "capture10"] / theirs if theirs else np.inf
                 found.append(Row(BENCHMARK, case, OURS, "capture10_over_naive", ratio, "ratio", 1))
                 ahead += ratio >= 1.33 and figures[case, best, "gain_low"] > 0.0
         found.append(Row(BENCHMARK, "mean", OURS, "ahead_of_naive", float(ahead), "cutoffs", len(cases)))
@@ -379,7 +384,8 @@ def main() -> int:
         print(f"data: no {', '.join(absent)} in {folder}; see docs/benchmarks.md")
         return 2
     rows = run(options, folder)
-    print_table(rows)
+    most = {(row.case, row.who): row.n for row in sorted(rows, key=lambda row: row.n)}
+    print_table(replace(row, n=most[row.case, row.who]) for row in rows)  # one line each, whatever a figure rests on
     write_json(rows, options.json)
     return expect(rows, checks(rows))
 
