@@ -323,14 +323,17 @@ def run(options: argparse.Namespace, folder: Path) -> list[Row]:
         truth.drop("y").write_parquet(asked)
         for who in options.who:
             try:
+                label = labelled(who)
                 done = _measured(who, lines, asked, out)
+            except metadata.PackageNotFoundError as error:
+                print(f"{who}: skipped: {error}", flush=True)
+                continue
             except CaseFailed as error:
                 print(f"{who}: failed and has no figures: {error}", flush=True)
                 continue
             if "skipped" in done.result:
                 print(f"{who}: skipped: {done.result['skipped']}", flush=True)
                 continue
-            label = labelled(who)
             scores[label] = aligned(truth, pl.read_parquet(out), label)
             chances |= {label} if done.result["probability"] else set()
             costs += done.rows(BENCHMARK, "all", label, n=truth.height)
