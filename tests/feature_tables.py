@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from foreproof.core.clock import INSTANT, Moment
 from foreproof.core.contract import BATCH, DELETED, HAPPENED, KNOWN, Column, Contract, Known, Stamp
 from foreproof.core.grid import Grid, parse_grid
-from foreproof.core.view import Database, Table
+from foreproof.core.view import Database, Table, View
 from foreproof.features import (
     Against,
     Age,
     Ahead,
     Calendar,
+    Coming,
+    CoPurchase,
+    Custom,
     CutoffCalendar,
     Decay,
     Difference,
@@ -27,6 +30,7 @@ from foreproof.features import (
     Holiday,
     Lag,
     Over,
+    Rate,
     Ratio,
     Reading,
     Recency,
@@ -168,6 +172,11 @@ def worlds(draw: st.DrawFn, *, grids: Sequence[str] = tuple(GRIDS)) -> World:
     return World(grid, database, tuple(grid.add(clock(0), step) for step in steps))
 
 
+def sold(view: View) -> pl.DataFrame:
+    """A user's own feature: the visible rows of an article."""
+    return view["sales"].group_by("sku", maintain_order=True).agg(pl.len().alias("value"))
+
+
 def event_features(along: tuple[str, ...] | None = ()) -> tuple[Feature, ...]:
     """Each feature of events, of exact and of real columns, of the entity's own and of a coarser name."""
     sold, of_all = Events("sales"), Events("sales", along)
@@ -188,6 +197,9 @@ def event_features(along: tuple[str, ...] | None = ()) -> tuple[Feature, ...]:
         *(Recency(sold, form) for form in ("steps", "log", "inverse")), Recency(of_all, lag=2), Recency(sold, "inverse", 1),
         Tenure(sold), Tenure(sold, (2, 5)), Tenure(of_all, lag=1),
         *(Rhythm(part, sold) for part in ("interval", "due", "hazard")), Rhythm("due", sold, 2),
+        Rate(sold, "store", "sku", 4), Rate(sold, "store", "sku", 3, 1, prior=0.0), Rate(sold, "id", "sku", 5, by=("store",)),
+        Coming("until", "plans", 4), Coming("count", "plans", 3), Coming("count", "weather", 5), Custom("feature_tables:sold"),
+        CoPurchase("sales", "store", "sku", 6), CoPurchase("sales", "store", "sku", 4, 1),
         Decay(sold, 2.0), Decay(sold, 1.5, "units"), Decay(sold, 3.0, "price", 1), Decay(of_all, 2.0, "units"),
     )  # fmt: skip
 
@@ -217,8 +229,14 @@ def every_feature(grid: Grid) -> tuple[Feature, ...]:
         Ahead("plans", "", "count"), Ahead("plans", "display", "sum", 1), Ahead("plans", "display", "max", -2),
         Ahead("weather", "heat", "mean"),
     ]  # fmt: skip
+    # those that name the columns of pairs have laws of their own
     kinds = {type(feature): feature for feature in event_features()}
-    features += [*kinds.values(), Over("sum", Events("sales"), "units", 4), Over("distinct", Events("sales"), "store")]
+    pairs = (Rate, CoPurchase, Custom)
+    features += [
+        *(feature for kind, feature in kinds.items() if kind not in pairs),
+        Over("sum", Events("sales"), "units", 4),
+        Over("distinct", Events("sales"), "store"),
+    ]
     if not grid.integer:
         features += [CutoffCalendar("month"), CutoffCalendar("day_of_year"), CutoffCalendar("weekday")]
         parts = ("weekday", "day", "day_of_year", "week", "month", "quarter", "year", "hour")

@@ -19,6 +19,9 @@ from foreproof.features import (
     Age,
     Ahead,
     Calendar,
+    Coming,
+    CoPurchase,
+    Custom,
     CutoffCalendar,
     Decay,
     Difference,
@@ -27,6 +30,7 @@ from foreproof.features import (
     Holiday,
     Lag,
     Over,
+    Rate,
     Ratio,
     Reading,
     Recency,
@@ -364,8 +368,65 @@ def event_value(view: View, grid: Grid, feature: Any, own: dict[str, Any]) -> Va
             return math.fsum(w * v for w, v in weigh)
         case CutoffCalendar(part=part):
             return calendar(grid, part, now)
+        case Rate():
+            return rate(view, grid, feature, own)
+        case CoPurchase():
+            return copurchase(view, grid, feature, own)
+        case Coming(part=part, within=within, table=name):
+            names = [c.name for c in view.tables[name].contract.columns if c.name in own]
+            steps = [
+                period_of(grid, row[HAPPENED]) - now
+                for row in view[name].to_dicts()
+                if all(row[n] == own[n] for n in names)
+            ]
+            inside = [step for step in steps if 1 <= step <= within]
+            return float(len(inside)) if part == "count" else float(min(inside)) if inside else None
+        case Custom():
+            rows = [row for row in view["sales"].to_dicts() if row["sku"] == own.get("sku")]
+            return float(len(rows)) if rows else None
         case _:
             raise AssertionError(feature)
+
+
+def rate(view: View, grid: Grid, feature: Rate, own: dict[str, Any]) -> float | None:
+    """Micci-Barreca's encoder, from all rows of the table."""
+    end = period_of(grid, view.cutoff) - feature.lag
+    rows = [(period_of(grid, row[HAPPENED]), row) for row in view[feature.of.table].to_dicts()]
+    life = [row for period, row in rows if period <= end]
+    near = [row for period, row in rows if end - feature.window < period <= end]
+    units, items = {row[feature.unit] for row in life}, {row[feature.item] for row in life}
+    if not units:
+        return None
+    value = len({(row[feature.unit], row[feature.item]) for row in near}) / (len(units) * len(items))
+    for by in ((),) if not feature.by else ((), feature.by):
+        among = [row for row in near if all(row[name] == own[name] for name in (*by, feature.item))]
+        known = [row for row in life if all(row[name] == own[name] for name in by)]
+        n, d = len({row[feature.unit] for row in among}), len({row[feature.unit] for row in known})
+        value = (n + feature.prior * value) / (d + feature.prior) if d + feature.prior else 0.0
+    return value
+
+
+def copurchase(view: View, grid: Grid, feature: CoPurchase, own: dict[str, Any]) -> float | None:
+    """The mean lift of the pair's item with the unit's other items."""
+    end = period_of(grid, view.cutoff) - feature.lag
+    rows = [
+        (period_of(grid, row[HAPPENED]), row[feature.unit], row[feature.item]) for row in view[feature.table].to_dicts()
+    ]
+    life = {unit for period, unit, _ in rows if period <= end}
+    near = [(unit, item) for period, unit, item in rows if end - feature.window < period <= end]
+    met: dict[str, set[str]] = {}
+    for unit, item in near:
+        met.setdefault(unit, set()).add(item)
+    unit, item = own[feature.unit], own[feature.item]
+    others = met.get(unit, set()) - {item}
+    if not others or item not in {one for _, one in near}:
+        return None
+
+    def many(*items: str) -> int:
+        return 1 + sum(set(items) <= has for has in met.values())
+
+    lifts = [many(item, other) * (len(life) + 1) / (many(item) * many(other)) for other in others]
+    return math.fsum(lifts) / len(lifts)
 
 
 def statistic(stat: str, values: list[float]) -> float | None:

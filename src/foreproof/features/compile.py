@@ -18,7 +18,7 @@ from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.view import Database
 from foreproof.errors import BadInput
-from foreproof.features import ahead, calendar, events, lags, rhythm, statics, windows
+from foreproof.features import ahead, calendar, encoders, events, lags, rhythm, statics, viewed, windows
 from foreproof.features.cells import (
     FAR,
     Reading,
@@ -82,6 +82,10 @@ FAMILIES: Mapping[type, Family] = {
     rhythm.Tenure: _events(rhythm.tenure_column),
     rhythm.Rhythm: _events(rhythm.rhythm_column),
     rhythm.Decay: _events(rhythm.decay_column),
+    encoders.Rate: _events(encoders.rate_column),
+    viewed.Coming: _events(viewed.viewed_column),
+    viewed.CoPurchase: _events(viewed.viewed_column),
+    viewed.Custom: _events(viewed.viewed_column),
     calendar.CutoffCalendar: _events(calendar.cutoff_column),
 }
 _WITHOUT_SERIES = (statics.Static, *(kind for kind, family in FAMILIES.items() if family.reads is _no_reads))
@@ -115,17 +119,13 @@ def compile_rows(
     demands = _demands(features, shape)
     sources = _sources(database, series, features, list(demands))
     start = earliest(series.cells, cutoffs=points, size=series.size)
-    whole = Context(spec.grid, points, steps, start, sources, {}, shape)
+    seen = _viewed(database, features, points, grid=spec.grid, entity=spec.by)
+    whole = Context(spec.grid, points, steps, start, sources, {}, shape, viewed=seen, names=series.keys)
     ledgers = _ledgers(database, features, points, keys=series.keys, size=series.size, grid=spec.grid)
     width = len(points) * (_CELL_BYTES * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4)
     chunks = batches(_wanted(series, entities), max(1, CHUNK_BYTES // max(width, 1)))
     return pl.concat(
-        [
-            _chunk(
-                open_chunk(whole, demands, codes, ledgers), _named(series.keys, codes), features, start[codes] <= points
-            )
-            for codes in chunks
-        ]
+        [_chunk(open_chunk(whole, demands, codes, ledgers), features, start[codes] <= points) for codes in chunks]
     )
 
 
@@ -165,13 +165,22 @@ def pair_chunks(
             table = database[feature.table]
             sources[feature] = statics.static_source(table, feature, population.keys, by=population.entity, grid=grid)
     start = np.full((size, len(points)), FAR, dtype=np.int64)
-    whole = Context(grid, points, steps, start, sources, {}, Shape(steps, 0, sweeps=False))
+    seen = _viewed(database, features, points, grid=grid, entity=population.entity)
+    shape = Shape(steps, 0, sweeps=False)
+    whole = Context(grid, points, steps, start, sources, {}, shape, viewed=seen, names=population.keys)
     ledgers = _ledgers(database, features, points, keys=population.keys, size=size, grid=grid)
     borders = sum(len(at) for _, at in ledgers.values())
     most = max(1, PAIR_BYTES // (8 * (len(points) * len(features) + 4 * borders) or 1))
     for codes in batches(np.arange(size, dtype=np.int64), most):
         context = open_chunk(whole, {}, codes, ledgers)
-        yield _chunk(context, _named(population.keys, codes), features, population.member[codes])
+        yield _chunk(context, features, population.member[codes])
+
+
+def _viewed(
+    database: Database, features: Sequence[Feature], points: Ticks, *, grid: Grid, entity: Sequence[str]
+) -> dict[Feature, list[pl.DataFrame]]:
+    made = [feature for feature in features if isinstance(feature, viewed.Viewed)]
+    return {f: viewed.values_by_cutoff(database, f, points, grid=grid, entity=entity) for f in made}
 
 
 def _ledgers(
@@ -209,22 +218,18 @@ def batches(codes: Ticks, size: int) -> list[Ticks]:
     return [codes[low : low + size] for low in range(0, max(len(codes), 1), size)]
 
 
-def _chunk(context: Context, names: pl.DataFrame, features: Sequence[Feature], exists: Bools) -> pl.DataFrame:
+def _chunk(context: Context, features: Sequence[Feature], exists: Bools) -> pl.DataFrame:
     """The rows of some entities, named, where they exist (E x C)."""
     row, cutoff = np.nonzero(exists)
     steps = len(context.steps)
     at = context.grid.at(context.cutoffs)[np.repeat(cutoff, steps)]
     index = [
-        *(names[np.repeat(row, steps)].get_columns() if names.width else []),
+        *(context.names[np.repeat(row, steps)].get_columns() if context.names.width else []),
         time_column(CUTOFF, at, integer=context.grid.integer),
         pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
     ]
     made = [_column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps) for feature in features]
     return pl.DataFrame([*index, *made])
-
-
-def _named(keys: pl.DataFrame, codes: Ticks) -> pl.DataFrame:
-    return keys[codes] if keys.width else keys
 
 
 def _column(feature: Feature, made: Column, exists: Bools, steps: int) -> pl.Series:

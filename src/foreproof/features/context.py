@@ -7,7 +7,7 @@ broadcasts to [E, C, S]. The context answers lags and windows; it knows no famil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,8 @@ class Context:
     """A chunk of E series at C cutoffs (period numbers) for S steps.
 
     start: E x C, the first period with a visible fact, FAR where a series had not begun. sources: by `None` for y, by
-    reading, and by feature for what is looked up. ledgers: events, for what needs no series.
+    reading, and by feature for what is looked up. ledgers: events, for what needs no
+    series. viewed: by feature, a frame a cutoff. names: the entities' columns.
     """
 
     grid: Grid
@@ -89,6 +90,8 @@ class Context:
     panels: Mapping[Reading | None, Panel]
     shape: Shape
     ledgers: Mapping[Events, Ledger] = field(default_factory=dict)
+    viewed: Mapping[Feature, Sequence[pl.DataFrame]] = field(default_factory=dict)
+    names: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def at(self, reading: Reading | None, lag: int) -> tuple[Values, Bools]:
         """E x C: the stored value `lag` steps before each cutoff, by the gap rule, and where there is one."""
@@ -135,7 +138,7 @@ def by_step(lags: Sequence[int], make: Callable[[int], Floats]) -> Floats:
 
 
 def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes: Ticks, ledgers: Ledgers) -> Context:
-    """The context of some series, with the panels and ledgers that the features asked for. codes: rising."""
+    """The context of some entities, with the panels and ledgers that the features asked for. codes: rising."""
     sources = {name: source.part(codes) for name, source in context.sources.items()}
     panels = {}
     for reading, lags in demands.items():
@@ -149,8 +152,8 @@ def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes:
         events: source.open(codes, cutoffs=context.cutoffs, borders=borders)
         for events, (source, borders) in ledgers.items()
     }
-    start = context.start[codes]
-    return Context(context.grid, context.cutoffs, context.steps, start, sources, panels, context.shape, opened)
+    names = context.names[codes] if context.names.width else context.names
+    return replace(context, start=context.start[codes], sources=sources, panels=panels, ledgers=opened, names=names)
 
 
 Ledgers = Mapping[Events, tuple[EventSource, Ticks]]

@@ -31,7 +31,7 @@ def event_source(
             kinds.setdefault(tally.column, set()).add(tally.kind)
     found = {name: _number(table, name) for name in sorted(kinds)}
     values = {f"v:{name}": stored_number(column) for name, column in found.items()}
-    values |= {f"d:{name}": pl.col(table.contract.column(name).name).to_physical() for name in named}
+    values |= {f"d:{name}": _value(table, name) for name in named}
     by = list(keys.columns)
     rows = clocked(table, values, by=by, grid=grid, where=(events.keep, events.drop))
     rows = coded_by_column(rows, keys).rename({f"v:{name}": name for name in found})
@@ -80,6 +80,14 @@ def _number(table: Table, name: str) -> Column:
             fix="name another column, or count its distinct values",
         )
     return column
+
+
+def _value(table: Table, name: str) -> pl.Expr:
+    """What is told apart; `a+b` tells pairs apart."""
+    columns = [pl.col(table.contract.column(part).name) for part in name.split("+")]
+    if len(columns) == 1:
+        return columns[0].to_physical()
+    return pl.concat_str([column.cast(pl.String) for column in columns], separator="\x1f")
 
 
 def _different(rows: pl.DataFrame, name: str, restless: pl.Expr) -> Different:
