@@ -177,6 +177,15 @@ def sold(view: View) -> pl.DataFrame:
     return view["sales"].group_by("sku", maintain_order=True).agg(pl.len().alias("value"))
 
 
+def twice(view: View) -> pl.DataFrame:
+    """A feature that gives an article two values."""
+    return pl.DataFrame({"sku": ["a", "a"], "value": [1.0, 2.0]})
+
+
+def nothing(view: View) -> None:
+    """A feature that forgets to return."""
+
+
 def event_features(along: tuple[str, ...] | None = ()) -> tuple[Feature, ...]:
     """Each feature of events, of exact and of real columns, of the entity's own and of a coarser name."""
     sold, of_all = Events("sales"), Events("sales", along)

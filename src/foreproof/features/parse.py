@@ -14,6 +14,8 @@ from foreproof.features.calendar import Calendar, CalendarPart, Holiday, Holiday
 from foreproof.features.cells import Gap, Reading, Reduce
 from foreproof.features.declare import Anchor, Feature, check_law
 from foreproof.features.lags import Age, Difference, Lag, SeasonalLag
+from foreproof.features.parse_events import KINDS as EVENT_KINDS
+from foreproof.features.parse_events import parse_event_features
 from foreproof.features.statics import Static
 from foreproof.features.windows import Ratio, Rolling, SeasonalRolling, Stat
 
@@ -38,16 +40,21 @@ class _Setting:
 def parse_features(sections: Sequence[Section], *, season: int, grid: Grid, horizon: int) -> tuple[Feature, ...]:
     """Features from the plan's list of mappings, such as `{lag: 1}`, `{rolling: mean, window: 7}`, `{ahead: promotions.display}`.
 
-    A mapping's kind is one of lag, seasonal_lag, rolling, seasonal_rolling, difference, ratio, age, calendar,
-    holiday, static, ahead, or `default: true` for the default set. Past features take `of: table.column` with `aggregate`
-    and `gap`, to read another table than the series' own. Raises PlanError, and LawError where one would read ahead.
+    A mapping's kind is one of lag, seasonal_lag, rolling, seasonal_rolling, difference, ratio, age, calendar, holiday, static,
+    ahead, those of events (see `parse_event_features`), or `default: true` for the default set. Past features take `of:
+    table.column` with `aggregate` and `gap`, to read another table than the series' own. Raises PlanError, and LawError where
+    one would read ahead.
     """
     setting = _Setting(season, grid, horizon)
     features: list[Feature] = []
     for section in sections:
+        if any(name in section for name in EVENT_KINDS if name not in _KINDS):
+            features += [one for one in parse_event_features([section], horizon=horizon) if one not in features]
+            continue
         kind = next((name for name in _KINDS if name in section), None)
         if kind is None:
-            raise PlanError(section.path, found=", ".join(section) or "nothing", wanted=f"one of {', '.join(_KINDS)}")
+            wanted = f"one of {', '.join((*_KINDS, *EVENT_KINDS))}"
+            raise PlanError(section.path, found=", ".join(section) or "nothing", wanted=wanted)
         made = _KINDS[kind](section, setting)
         section.done()
         for feature in made:
