@@ -76,7 +76,8 @@ def m3_monthly(arguments: Any) -> Case:
     import polars as pl
 
     from foreproof.core.view import Database, Table
-    from foreproof.engine.build import Bench, builder
+    from foreproof.engine.build import builder
+    from foreproof.engine.line import Bench
     from foreproof.workloads.forecast import parse_forecast
 
     path, horizon, season = data_dir(arguments) / "m3" / "monthly.parquet", 18, 12

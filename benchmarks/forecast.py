@@ -78,7 +78,8 @@ def foreproof(path: str, ids: list[str] | None, horizon: int, season: int, out: 
     import polars as pl
 
     from foreproof.core.view import Database, Table
-    from foreproof.engine.build import Bench, builder
+    from foreproof.engine.build import builder
+    from foreproof.engine.line import Bench
     from foreproof.workloads.forecast import parse_forecast
 
     plan = parse_forecast(_plan(horizon, season))

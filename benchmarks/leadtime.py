@@ -64,8 +64,8 @@ def demo(folder: str, top: int | None, out: str) -> dict[str, Any]:
     from foreproof.core.plan import parse_plan, plan_of
     from foreproof.core.table import columns_of, parse
     from foreproof.core.view import Database
-    from foreproof.engine.build import ladder
     from foreproof.engine.cutoff import latest_cutoff
+    from foreproof.engine.line import ladder
     from foreproof.workloads.forecast import parse_forecast
 
     prepare(Path(folder))
@@ -85,7 +85,8 @@ def demo(folder: str, top: int | None, out: str) -> dict[str, Any]:
 
 
 def _built(plan: Any, database: Any, cutoffs: Sequence[Any]) -> Any:
-    from foreproof.engine.build import Bench, builder
+    from foreproof.engine.build import builder
+    from foreproof.engine.line import Bench
 
     return builder(plan, Bench(forecast.Kept(), workers=1, progress=forecast.Silent()))(
         database, cutoffs, plan.plan.seed

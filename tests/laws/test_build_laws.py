@@ -16,7 +16,8 @@ from foreproof.core.model import Fitted, Past
 from foreproof.core.plan import plan_of
 from foreproof.core.trial import Built
 from foreproof.core.view import Database, Table
-from foreproof.engine.build import Bench, builder, line_of
+from foreproof.engine.build import builder
+from foreproof.engine.line import Bench, line_of
 from foreproof.errors import BadInput
 from foreproof.features.compile import compile_rows
 from foreproof.gauntlet.rebuild import difference

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from foreproof.core.plan import plan_of
-from foreproof.engine.build import line_of
+from foreproof.engine.line import line_of
 from foreproof.errors import PlanError
 from foreproof.models import (
     MSTL,

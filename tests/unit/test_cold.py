@@ -14,7 +14,8 @@ from foreproof.app.progress import Silent
 from foreproof.core.plan import plan_of
 from foreproof.core.predict import Prediction
 from foreproof.core.view import Database, Table
-from foreproof.engine.build import Bench, builder
+from foreproof.engine.build import builder
+from foreproof.engine.line import Bench
 from foreproof.engine.scale import chunkable
 from foreproof.errors import BadInput, PlanError
 from foreproof.gauntlet.rebuild import difference

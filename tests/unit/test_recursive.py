@@ -14,7 +14,8 @@ from foreproof.core.model import Frame, Now, Past
 from foreproof.core.plan import plan_of
 from foreproof.core.recipe import Recipe
 from foreproof.core.view import Database, Table
-from foreproof.engine.build import Bench, builder
+from foreproof.engine.build import builder
+from foreproof.engine.line import Bench
 from foreproof.errors import BadInput, PlanError
 from foreproof.features.recursion import recipes_of
 from foreproof.models import ByClass, GlobalBoost, parse_models

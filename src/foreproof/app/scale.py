@@ -22,8 +22,9 @@ from foreproof.core.run import verdict_status
 from foreproof.core.trial import Verdict
 from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import backtest
-from foreproof.engine.build import builder, ladder
+from foreproof.engine.build import builder
 from foreproof.engine.cutoff import latest_cutoff
+from foreproof.engine.line import ladder
 from foreproof.engine.prove import prove, remembered
 from foreproof.engine.scale import ChunkForecast, chunkable, forecast_parts, quiet_bench
 from foreproof.errors import BadInput

@@ -24,8 +24,8 @@ from foreproof.core.ports import Progress
 from foreproof.core.scenario import Override, Scenario, check_scenario, parse_override, scenario_of
 from foreproof.core.section import Section
 from foreproof.core.table import parse
-from foreproof.engine.build import Bench
 from foreproof.engine.cutoff import latest_cutoff
+from foreproof.engine.line import Bench
 from foreproof.engine.scenario import Compared, compare, words_of
 from foreproof.errors import BadInput
 

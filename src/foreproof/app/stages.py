@@ -21,10 +21,11 @@ from foreproof.core.table import parse
 from foreproof.core.trial import Built, Verdict
 from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
-from foreproof.engine.build import Bench, builder, ladder
+from foreproof.engine.build import builder
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import Decided, Replayed, decide, origins, replay_decisions
 from foreproof.engine.diagnose import Diagnosis, diagnose
+from foreproof.engine.line import Bench, ladder
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
 from foreproof.errors import BadInput, ForeproofError

@@ -21,8 +21,9 @@ from foreproof.core.plan import parse_plan
 from foreproof.core.ports import Frames, Parts, Progress
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.view import Database, Table
-from foreproof.engine.build import Bench, builder
+from foreproof.engine.build import builder
 from foreproof.engine.fit import one_thread_each
+from foreproof.engine.line import Bench
 from foreproof.errors import PlanError
 from foreproof.workloads.forecast import ForecastPlan, parse_forecast
 

@@ -25,8 +25,9 @@ from foreproof.core.model import Model, Now, Past
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.scenario import Scenario, apply, check_scenario
 from foreproof.core.view import Database
-from foreproof.engine.build import Bench, Inputs, builder, inputs_at
+from foreproof.engine.build import Inputs, builder, inputs_at
 from foreproof.engine.decide import decide
+from foreproof.engine.line import Bench
 from foreproof.engine.serve import Served
 from foreproof.errors import BadInput
 from foreproof.features.ahead import Ahead

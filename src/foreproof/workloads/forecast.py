@@ -11,6 +11,7 @@ from typing import get_args
 
 import polars as pl
 
+from foreproof.core.backtest import Backtest, parse_backtest
 from foreproof.core.clock import INSTANT, Moment, parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import parse_grid
@@ -145,21 +146,6 @@ def among(frame: pl.DataFrame, population: pl.DataFrame, entity: Sequence[str]) 
 
 
 @dataclass(frozen=True, slots=True)
-class Backtest:
-    """Rolling origins: how many are judged, how far apart in steps, and how many settled ones calibrate each."""
-
-    origins: int
-    every: int
-    calibrations: int
-    examples: int
-    stride: int
-
-    def fits(self, horizon: int) -> int:
-        """How many cutoffs a run fits at: the served and judged ones, and before them those that calibrate the earliest."""
-        return 1 + self.origins + self.calibrations + -(-horizon // self.every) - 1
-
-
-@dataclass(frozen=True, slots=True)
 class Proof:
     """Limits of the gauntlet."""
 
@@ -210,7 +196,9 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         else parse_features(root.sections("features"), season=season, grid=series.grid, horizon=horizon)
     )
     low = contract.column(series.value).low
-    backtest = _backtest(root.section("backtest", default={}), horizon, season)
+    backtest = parse_backtest(
+        root.section("backtest", default={}), horizon=horizon, stride=max(1, min(season, horizon))
+    )
     load = Load(season, horizon, backtest.examples, backtest.fits(horizon))
     models, left_out = parse_members(root, load, default=MODELS)
     parsed = ForecastPlan(
@@ -291,18 +279,6 @@ def _levels(root: Section) -> tuple[float, ...]:
     if not all(0 < level < 1 for level in levels):
         raise PlanError("levels", found=str(levels), wanted="quantile levels strictly between 0 and 1")
     return levels
-
-
-def _backtest(section: Section, horizon: int, season: int) -> Backtest:
-    backtest = Backtest(
-        origins=section.whole("origins", default=4, low=1),
-        every=section.whole("every", default=horizon, low=1),
-        calibrations=section.whole("calibrations", default=3, low=1),
-        examples=section.whole("examples", default=12, low=1),
-        stride=section.whole("stride", default=max(1, min(season, horizon)), low=1),
-    )
-    section.done()
-    return backtest
 
 
 def _proof(section: Section) -> Proof:
