@@ -1,0 +1,100 @@
+"""Slow twins of `core.score_binary`, `core.clusters`, `models.calibrate` and `core.folds`: plain loops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+Numbers = Sequence[float]
+
+
+def ones(y: Numbers, weight: Numbers | None) -> list[float]:
+    return [1.0] * len(y) if weight is None else list(weight)
+
+
+def auc(y: Numbers, p: Numbers, weight: Numbers | None = None) -> float:
+    """Every pair of a positive and a negative."""
+    w = ones(y, weight)
+    won = pairs = 0.0
+    for i in range(len(y)):
+        for j in range(len(y)):
+            if y[i] == 1 and y[j] == 0:
+                pairs += w[i] * w[j]
+                won += w[i] * w[j] * (1.0 if p[i] > p[j] else 0.5 if p[i] == p[j] else 0.0)
+    return won / pairs
+
+
+def pr_auc(y: Numbers, p: Numbers, weight: Numbers | None = None) -> float:
+    """Each threshold by itself, from the highest."""
+    w = ones(y, weight)
+    positives = sum(wi for wi, yi in zip(w, y, strict=True) if yi == 1)
+    total = before = 0.0
+    for threshold in sorted(set(p), reverse=True):
+        chosen = [i for i in range(len(p)) if p[i] >= threshold]
+        hits, rows = sum(w[i] * y[i] for i in chosen), sum(w[i] for i in chosen)
+        if rows > 0:
+            total += (hits / positives - before) * hits / rows
+            before = hits / positives
+    return total
+
+
+def parts(p: Numbers, w: Numbers, start: float, stop: float) -> list[float]:
+    """How much of each row's weight lies between two shares of all weight, rows of the highest p first.
+
+    Rows of equal p are cut in the same proportion.
+    """
+    whole = sum(w)
+    low, high = start * whole, stop * whole
+    found = []
+    for pi, wi in zip(p, w, strict=True):
+        above = sum(wj for pj, wj in zip(p, w, strict=True) if pj > pi)
+        equal = sum(wj for pj, wj in zip(p, w, strict=True) if pj == pi)
+        inside = max(0.0, min(high, above + equal) - max(low, above))
+        found.append(wi * inside / equal if equal > 0 else 0.0)
+    return found
+
+
+def capture_at(y: Numbers, p: Numbers, share: float, weight: Numbers | None = None) -> float:
+    w = ones(y, weight)
+    taken = parts(p, w, 0.0, share)
+    return sum(t * yi for t, yi in zip(taken, y, strict=True)) / sum(wi * yi for wi, yi in zip(w, y, strict=True))
+
+
+def value_at(y: Numbers, p: Numbers, share: float, money: Numbers, cost: float, weight: Numbers | None = None) -> float:
+    taken = parts(p, ones(y, weight), 0.0, share)
+    return sum(t * (yi * m - cost) for t, yi, m in zip(taken, y, money, strict=True))
+
+
+def brier(y: Numbers, p: Numbers, weight: Numbers | None = None) -> float:
+    w = ones(y, weight)
+    return sum(wi * (pi - yi) ** 2 for wi, pi, yi in zip(w, p, y, strict=True)) / sum(w)
+
+
+def bins(y: Numbers, p: Numbers, many: int, weight: Numbers | None = None) -> list[tuple[float, float, float]]:
+    """(n, mean p, mean y) of each bin of equal weight, the lowest p first."""
+    w = ones(y, weight)
+    found = []
+    for k in reversed(range(many)):
+        part = parts(p, w, float(Fraction(k, many)), float(Fraction(k + 1, many)))
+        n = sum(part)
+        said = sum(t * pi for t, pi in zip(part, p, strict=True)) / n
+        came = sum(t * yi for t, yi in zip(part, y, strict=True)) / n
+        found.append((n, said, came))
+    return found
+
+
+def calibration_mae(y: Numbers, p: Numbers, many: int, weight: Numbers | None = None) -> float:
+    found = bins(y, p, many, weight)
+    return sum(n * abs(said - came) for n, said, came in found) / sum(n for n, _, _ in found)
+
+
+def log_loss(y: Numbers, p: Numbers, weight: Numbers | None = None) -> float:
+    w = ones(y, weight)
+    losses = [-math.log(pi) if yi == 1 else -math.log(1.0 - pi) for yi, pi in zip(y, p, strict=True)]
+    return sum(wi * loss for wi, loss in zip(w, losses, strict=True)) / sum(w)
+
+
+def redrawn(clusters: Sequence[object], drawn: Sequence[object]) -> list[int]:
+    """The rows of a draw: all rows of each drawn cluster, as often as it was drawn."""
+    return [i for label in drawn for i in range(len(clusters)) if clusters[i] == label]
