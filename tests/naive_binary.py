@@ -98,3 +98,34 @@ def log_loss(y: Numbers, p: Numbers, weight: Numbers | None = None) -> float:
 def redrawn(clusters: Sequence[object], drawn: Sequence[object]) -> list[int]:
     """The rows of a draw: all rows of each drawn cluster, as often as it was drawn."""
     return [i for label in drawn for i in range(len(clusters)) if clusters[i] == label]
+
+
+def isotonic(p: Numbers, y: Numbers) -> dict[float, float]:
+    """The rising fit at each p by the max-min formula: max over starts a <= p of min over stops b >= p of mean y in [a, b]."""
+    x = sorted(set(p))
+
+    def mean(low: float, high: float) -> float:
+        inside = [yi for pi, yi in zip(p, y, strict=True) if low <= pi <= high]
+        return sum(inside) / len(inside)
+
+    return {at: max(min(mean(a, b) for b in x if b >= at) for a in x if a <= at) for at in x}
+
+
+def shifted(p: Numbers, rate: float) -> list[float]:
+    """The logits moved by the number, on a fine grid, that brings their mean probability next to the rate."""
+
+    def moved(d: float) -> list[float]:
+        return [1.0 / (1.0 + math.exp(-(math.log(pi / (1.0 - pi)) + d))) for pi in p]
+
+    best = min((k / 1000.0 for k in range(-10_000, 10_001)), key=lambda d: abs(sum(moved(d)) / len(p) - rate))
+    return moved(best)
+
+
+def trend(at: Numbers, level: Numbers, now: float) -> float:
+    """Mean level and least squares slope shrunk by K / (K + 6), no further ahead than the cutoffs reach back."""
+    k = len(at)
+    middle, height = sum(at) / k, sum(level) / k
+    spread = sum((t - middle) ** 2 for t in at)
+    slope = sum((t - middle) * (v - height) for t, v in zip(at, level, strict=True)) / spread if spread else 0.0
+    reach = min(now, at[-1] + (at[-1] - at[0]))
+    return height + slope * k / (k + 6.0) * (reach - middle)
