@@ -1,7 +1,8 @@
 """From probabilities to probabilities that come true: calibrators, each fitted on settled cutoffs.
 
 A `Calibrator` is a frozen value; `fit` gives a `Calibrated`, another one, which maps probabilities and goes to JSON and
-back. All keep p in [1e-6, 1 - 1e-6], and none ever reverses an order. Which of them to trust: `calibrate_choice.choose_calibrator`.
+back. All keep p in [1e-6, 1 - 1e-6], and none ever reverses an order. Which of them to trust: `choose_calibrator` in
+`calibrate_choice`.
 """
 
 from __future__ import annotations
