@@ -129,3 +129,42 @@ def trend(at: Numbers, level: Numbers, now: float) -> float:
     slope = sum((t - middle) * (v - height) for t, v in zip(at, level, strict=True)) / spread if spread else 0.0
     reach = min(now, at[-1] + (at[-1] - at[0]))
     return height + slope * k / (k + 6.0) * (reach - middle)
+
+
+def log_loss_of_blend(logits: Sequence[Numbers], y: Numbers, weights: Numbers) -> float:
+    """Mean log loss of the sigmoid of weighted logits."""
+    total = 0.0
+    for row, yi in zip(logits, y, strict=True):
+        x = sum(w * z for w, z in zip(weights, row, strict=True))
+        total += math.log(1.0 + math.exp(-x)) if yi == 1 else math.log(1.0 + math.exp(x))
+    return total / len(y)
+
+
+def best_of_grid(logits: Sequence[Numbers], y: Numbers, steps: int = 200) -> tuple[float, float]:
+    """The weights of two members with the least log loss, on a grid."""
+    best = min((k / steps for k in range(steps + 1)), key=lambda w: log_loss_of_blend(logits, y, (w, 1.0 - w)))
+    return best, 1.0 - best
+
+
+def percentile_blend(members: Sequence[Numbers], weights: Numbers) -> list[float]:
+    """Rows in the order of weighted logits of their percentiles; at each place the mean of the members' values there."""
+    n = len(members[0])
+
+    def percentile(values: Numbers, i: int) -> float:
+        below = sum(v < values[i] for v in values)
+        equal = sum(v == values[i] for v in values)
+        return (below + (equal + 1) / 2.0 - 0.5) / n
+
+    score = []
+    for i in range(n):
+        at = [percentile(values, i) for values in members]
+        score.append(sum(w * math.log(u / (1.0 - u)) for w, u in zip(weights, at, strict=True)))
+    ordered = [sorted(values) for values in members]
+    found = []
+    for i in range(n):
+        same = [j for j in range(n) if abs(score[j] - score[i]) < 1e-9]
+        below = sum(score[j] < score[i] - 1e-9 for j in range(n))
+        places = range(below, below + len(same))
+        means = [sum(w * values[place] for w, values in zip(weights, ordered, strict=True)) for place in places]
+        found.append(sum(means) / len(means))
+    return found

@@ -53,6 +53,8 @@ class Blend:
             raise BadInput(
                 f"model {self.name}", found=f"members {names}", wanted="at least one, each with its own name"
             )
+        if self.weights is not None and list(self.weights.members) != names:
+            raise BadInput(f"model {self.name}", found=f"weights of {list(self.weights.members)}", wanted=f"of {names}")
         fitted = tuple(member.fit(one, seed=seed) for member in self.members)
         return FittedBlend(self, fitted, self.weights or self._learned(one, seed))
 
