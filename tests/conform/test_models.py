@@ -44,6 +44,8 @@ from foreproof.models import (
     load_fitted,
     parse_models,
 )
+from foreproof.models.classify import CLASSIFIERS
+from foreproof.models.registry import parse_listed
 
 FRAME = Frame(("shop", "sku"), Grid("integer", unit="step"), 5, 4)
 LAST = 80
@@ -315,6 +317,7 @@ def test_every_model_keeps_the_law(check: Callable[[Model], str | None], name: s
 
 
 def test_every_model_is_listed() -> None:
+    """Classifiers, whose rows have labels of 0 and 1, have a suite of their own: see test_classifiers."""
     modules = [
         importlib.import_module(f"foreproof.models.{module.name}")
         for module in pkgutil.iter_modules(foreproof.models.__path__)
@@ -324,7 +327,11 @@ def test_every_model_is_listed() -> None:
         for module in modules
         for _, thing in inspect.getmembers(module, inspect.isclass)
         if hasattr(thing, "fit") and thing.__module__.startswith("foreproof.models")
+        if "past" in inspect.signature(thing.fit).parameters  # a calibrator fits probabilities, and is no model
     }
+    classifiers = {type(model) for model in parse_listed(list(CLASSIFIERS), CLASSIFIERS, path="models")}
+    assert classifiers < models
+    models -= classifiers
     assert {type(model) for model in CASES.values()} == models
     named = {"statsforecast": {"model": "Naive", "name": "other"}, "sklearn": {"model": "linear_model.Ridge"}}
     every = [{kind: named[kind]} if kind in named else kind for kind in KINDS]

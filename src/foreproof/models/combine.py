@@ -197,7 +197,7 @@ def solve_simplex(errors: Floats, towards: Floats, penalty: float) -> Floats:
     for _ in range(_ROUNDS):
         slope = np.clip(matrix @ ahead / _BEND, -1.0, 1.0)
         gradient = matrix.T @ slope / len(matrix) + 2.0 * penalty * (ahead - towards)
-        following = _project(ahead - gradient / steepest)
+        following = onto_simplex(ahead - gradient / steepest)
         if np.max(np.abs(following - weights)) < 1e-12 and np.max(np.abs(following - ahead)) < 1e-12:
             return following
         pace = (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
@@ -219,8 +219,8 @@ def _members(errors: pl.DataFrame, weights: Weights) -> dict[str, Prediction]:
     }
 
 
-def _project(point: Floats) -> Floats:
-    """The nearest point of the simplex. Duchi, Shalev-Shwartz, Singer & Chandra (2008)."""
+def onto_simplex(point: Floats) -> Floats:
+    """The nearest K numbers of at least 0 that add up to 1. Duchi, Shalev-Shwartz, Singer & Chandra (2008)."""
     falling = np.sort(point)[::-1]
     excess = (np.cumsum(falling) - 1.0) / np.arange(1, point.size + 1)
     cut = excess[np.flatnonzero(falling > excess)[-1]]
@@ -286,6 +286,7 @@ __all__ = [
     "equal_weights",
     "held_out",
     "learn_weights",
+    "onto_simplex",
     "solve_simplex",
     "weights_of",
 ]

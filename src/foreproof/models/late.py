@@ -8,8 +8,8 @@ from typing import Any
 from foreproof.errors import MissingExtra
 
 
-def library(name: str) -> Any:
-    """The module of an optional library; MissingExtra says how to get it."""
+def library(name: str, *, extra: str = "forecast") -> Any:
+    """The module of an optional library; MissingExtra says how to get it: by which extra of this package."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -19,8 +19,8 @@ def library(name: str) -> Any:
         raise MissingExtra(
             package,
             found="not installed",
-            wanted="the extra `forecast`",
-            fix="pip install 'foreproof[forecast]'",
+            wanted=f"the extra `{extra}`",
+            fix=f"pip install 'foreproof[{extra}]'",
         ) from None
 
 

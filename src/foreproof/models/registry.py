@@ -30,9 +30,14 @@ def parse_models(listed: Any, *, path: str = "models") -> tuple[Model, ...]:
     that one kind may stand there twice. Raises PlanError with the dotted path for an unknown name (with the nearest one)
     or setting, and for two models of one name.
     """
+    return parse_listed(listed, KINDS, path=path)
+
+
+def parse_listed(listed: Any, kinds: Mapping[str, Callable[[Section], Model]], *, path: str) -> tuple[Model, ...]:
+    """`parse_models` for kinds of models of one's own."""
     if not isinstance(listed, list | tuple) or not listed:
-        raise PlanError(path, found=f"{listed!r}", wanted="a list of models", fix=f"known: {', '.join(KINDS)}")
-    models = tuple(_model(item, f"{path}[{i}]") for i, item in enumerate(listed))
+        raise PlanError(path, found=f"{listed!r}", wanted="a list of models", fix=f"known: {', '.join(kinds)}")
+    models = tuple(_model(item, f"{path}[{i}]", kinds) for i, item in enumerate(listed))
     names = [model.name for model in models]
     for i, name in enumerate(names):
         if name in names[:i]:
@@ -40,19 +45,19 @@ def parse_models(listed: Any, *, path: str = "models") -> tuple[Model, ...]:
     return models
 
 
-def _model(item: Any, path: str) -> Model:
+def _model(item: Any, path: str, kinds: Mapping[str, Callable[[Section], Model]]) -> Model:
     if isinstance(item, Mapping) and len(item) == 1:
         kind, settings = next(iter(item.items()))
     else:
         kind, settings = item, None
     if not isinstance(kind, str) or not isinstance(settings, Mapping | None):
         raise PlanError(path, found=f"{item!r}", wanted="a name, or one name with its settings")
-    if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        known = f"known: {', '.join(KINDS)}"
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, n=1)
+        known = f"known: {', '.join(kinds)}"
         raise PlanError(path, found=f"{kind!r}, no model", fix=f"did you mean {near[0]!r}? {known}" if near else known)
     section = Section(settings or {}, path=f"{path}.{kind}")
-    model = KINDS[kind](section)
+    model = kinds[kind](section)
     section.done()
     return model
 
@@ -179,7 +184,7 @@ def _by_class(section: Section) -> Model:
     plain = ByClass()
     given = {word: section.raw(word, default=None) for word in plain.members}
     chosen = {
-        word: plain.members[word] if item is None else _model(item, f"{section.path}.{word}")
+        word: plain.members[word] if item is None else _model(item, f"{section.path}.{word}", KINDS)
         for word, item in given.items()
     }
     return ByClass(section.text("name", plain.name), **chosen)
@@ -250,4 +255,4 @@ KINDS: Mapping[str, Callable[[Section], Model]] = {
 }
 """Every kind of model, by name."""
 
-__all__ = ["KINDS", "parse_models"]
+__all__ = ["KINDS", "parse_listed", "parse_models"]

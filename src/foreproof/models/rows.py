@@ -28,6 +28,12 @@ def training_rows(past: Past, *, most: int, seed: int, last_step: int | None = N
     Refuses labels that are not finite.
     """
     panel(past.target, past.frame.entity)
+    rows = labelled_rows(past)
+    return drawn(rows if last_step is None else rows.filter(pl.col(STEP) <= last_step), most=most, seed=seed)
+
+
+def labelled_rows(past: Past) -> pl.DataFrame:
+    """All labelled rows, sorted; refuses labels that are not finite, and does not look at the target."""
     rows = past.make_rows()
     index = index_of(past.frame)
     wrong = rows.filter(~pl.col(LABEL).is_finite().fill_null(False))
@@ -38,7 +44,11 @@ def training_rows(past: Past, *, most: int, seed: int, last_step: int | None = N
             wanted="finite labels",
             fix="leave rows without a label out",
         )
-    rows = (rows if last_step is None else rows.filter(pl.col(STEP) <= last_step)).sort(index)
+    return rows.sort(index)
+
+
+def drawn(rows: pl.DataFrame, *, most: int, seed: int) -> pl.DataFrame:
+    """The rows, or of more than `most` so many, drawn with the seed and in their order."""
     if rows.height <= most:
         return rows
     kept = np.random.default_rng(seed).choice(rows.height, size=most, replace=False)
@@ -68,4 +78,4 @@ def answered(now: Now, season: int, answer: Callable[[pl.DataFrame], Floats] | N
     return Prediction("point", now.frame.entity, joined.with_columns(value).drop("_found"))
 
 
-__all__ = ["FEWEST_ROWS", "LABEL", "answered", "index_of", "served_rows", "training_rows"]
+__all__ = ["FEWEST_ROWS", "LABEL", "answered", "drawn", "index_of", "labelled_rows", "served_rows", "training_rows"]
