@@ -71,7 +71,7 @@ def plan_of(values: Mapping[str, Any]) -> Plan:
     root.whole("schema", low=SCHEMA, high=SCHEMA)
     return Plan(
         name=root.text("name"),
-        workload=root.choice("workload", ("forecast",)),
+        workload=root.choice("workload", ("forecast", "propensity")),
         seed=root.whole("seed", default=1, low=0, high=2**31 - 1),
         values=MappingProxyType(dict(values)),
     )
