@@ -56,15 +56,16 @@ def check_mapping(
     sales: each is looked at on its own day, and those outside the days are left out. Without it each item must have a
     group on every day, and is counted in that of the last. expected: instead of what the terms expect.
 
-    Errors: a rule that cannot be used, one that ends before it begins, an overlap (a finding a pair, with its days), more
-    without a group than `terms.unmapped` allows, a group that is not declared, a count or share out of bounds. Warnings: what
-    lacks a group within the allowance, rules that match nothing, declared groups that no rule gives, a table whose key
-    lets a rule hide its predecessor. Information: rules that match but never decide. For an earlier state of the rules
-    give `rules.truncate(cutoff)`. Raises BadInput for an empty window, another clock or a missing column.
+    Errors: no items at all, a rule that cannot be used, one that ends before it begins, an overlap (a finding a pair, with
+    its days), more without a group than `terms.unmapped` allows, a group that is not declared, a count or share out of
+    bounds. Warnings: what lacks a group within the allowance, rules that match nothing, declared groups that no rule
+    gives, a table whose key lets a rule hide its predecessor. Information: rules that match but never
+    decide. For an earlier state of the rules give `rules.truncate(cutoff)`. Raises BadInput for an empty window, another clock or a missing column.
     """
     case = _case(items, rules, from_=from_, to=to, terms=terms)
     wanted = dict(terms.expected) if expected is None else dict(expected)
     found = [
+        *_nothing(case),
         *_unusable(case),
         *_overlaps(case),
         *_gaps(case),
@@ -153,6 +154,13 @@ def _case(items: pl.DataFrame, rules: Table, *, from_: Moment, to: Moment, terms
     return _Case(terms, read, pairs[RULE].unique(), inside, rows, dated, low, high, integer)
 
 
+def _nothing(case: _Case) -> list[Finding]:
+    if case.rows.height:
+        return []
+    words = f"no {'sales' if case.dated else 'items'} to look at within {case.day(case.low)} to {case.day(case.high)}"
+    return [case.says("items", "error", words, wanted="at least one", fix="give other items, or another window")]
+
+
 def _unusable(case: _Case) -> list[Finding]:
     found = []
     for fault, bad in (
@@ -199,8 +207,8 @@ def _gaps(case: _Case) -> list[Finding]:
         return []
     size = pl.col(_AMOUNT).abs().sum()
     lost, whole = (float(frame.select(size).item()) for frame in (_once(case, holes), case.rows))
-    share = lost / whole if whole > 0 else 0.0
     count, first = holes["item"].n_unique(), holes.row(0, named=True)
+    share = lost / whole if whole > 0 else count / case.rows["item"].n_unique()
     of = "the value" if case.terms.value else "the sales" if case.dated else "the items"
     words = (
         f"{count:,} of {case.rows['item'].n_unique():,} items, {share:.1%} of {of}, have no group for part of the time "
@@ -210,7 +218,7 @@ def _gaps(case: _Case) -> list[Finding]:
         {"item": item, "from": case.day(low), "to": case.day(high)}
         for item, low, high in holes.select("item", START, END).head(SHOWN).iter_rows()
     ]
-    severity: Severity = "error" if share > case.terms.unmapped or not whole > 0 else "warning"
+    severity: Severity = "error" if share > case.terms.unmapped else "warning"
     wanted = f"at most {case.terms.unmapped:.1%} without a group"
     fix = "add rules for them (a pattern * of low priority maps the rest), or raise unmapped:"
     figures = {"items": count, "share": share, "gaps": shown}

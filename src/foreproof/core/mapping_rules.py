@@ -1,33 +1,25 @@
-"""Mapping rules: what a plan says of them, how they are read, ranked and matched.
-
-A rule names one item exactly, or a pattern. A pattern is a glob (`*` any run of characters, `?` one of them, `[a-f]` one
-of a set, `[!a-f]` one outside it), or, after `re:`, a regular expression. Both must match the whole text. Expressions are
-those of the `regex` crate that polars uses: linear time, without look-around and back-references.
-"""
+"""Mapping rules: what a plan says of them, how they are read, ranked and matched."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import get_args
 
 import polars as pl
 
 from foreproof.core.clock import BEGINNING, FOREVER, Moment, ticks, time_column
 from foreproof.core.contract import DELETED, HAPPENED, KNOWN, UNTIL
+from foreproof.core.mapping_patterns import REGEX, Case, matching_texts, pattern_fault
 from foreproof.core.section import Section
 from foreproof.core.view import Table
 from foreproof.errors import BadInput, PlanError
 
-Case = Literal["exact", "ignore"]
 UNMAPPED = "(unmapped)"
 """The line of what no rule maps; no group may have this name."""
-REGEX = "re:"
-"""What a pattern begins with that is a regular expression."""
 
 THING, ITEM, ON, DIVISION = "_thing", "_item", "_on", "_division"
 RULE, SKU, PATTERN, GROUP, START, END = "_rule", "_sku", "_pattern", "_group", "_start", "_end"
 SINCE, RANK, LABEL, FAULT = "_since", "_rank", "_label", "_fault"
-_BATCH = 64  # patterns matched in one pass: one column of flags each
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +92,11 @@ def _expected(section: Section, names: tuple[str, ...], *, valued: bool) -> tupl
     found = []
     for group in section:
         if names and group not in names:
-            raise PlanError(f"{section.path}.{group}", found="a group that names: does not list", wanted=str(names))
+            raise PlanError(
+                f"{section.path}.{group}",
+                found="a group that names: does not list",
+                wanted=f"one of {', '.join(names)}",
+            )
         inner = section.section(group)
         bounds = Expected(_bounds(inner, "items"), _bounds(inner, "share"))
         inner.done()
@@ -112,9 +108,9 @@ def _expected(section: Section, names: tuple[str, ...], *, valued: bool) -> tupl
 
 
 def _bounds(section: Section, name: str) -> tuple[float, float] | None:
+    found = section.numbers(name, default=())
     if name not in section:
         return None
-    found = section.numbers(name)
     if len(found) != 2 or found[0] > found[1]:
         raise PlanError(f"{section.path}.{name}", found=f"{list(found)}", wanted="[low, high]")
     return found[0], found[1]
@@ -162,12 +158,9 @@ def match_rules(things: pl.DataFrame, read: pl.DataFrame, *, case: Case) -> pl.D
     used = read.filter(pl.col(FAULT).is_null() & (pl.col(START) < pl.col(END))).select(RULE, SKU, PATTERN, DIVISION)
     exact = things.join(used, left_on=ITEM, right_on=SKU, how="inner", suffix="_rule")
     texts = things.select(ON).drop_nulls().unique(maintain_order=True)
-    patterns = used[PATTERN].drop_nulls().unique(maintain_order=True).to_list()
-    hits = [_hits(texts, patterns[low : low + _BATCH], case=case) for low in range(0, len(patterns), _BATCH)]
-    none = pl.DataFrame(schema={PATTERN: pl.String, ON: pl.String})
-    by_pattern = used.join(pl.concat([none, *hits]), on=PATTERN, how="inner").join(
-        things, on=ON, how="inner", suffix="_thing"
-    )
+    hits = matching_texts(texts[ON], used[PATTERN].drop_nulls().unique(maintain_order=True).to_list(), case=case)
+    hits = hits.rename({"pattern": PATTERN, "text": ON})
+    by_pattern = used.join(hits, on=PATTERN, how="inner").join(things, on=ON, how="inner", suffix="_thing")
     asked, has = pl.col(f"{DIVISION}_rule"), pl.col(DIVISION)
     direct = exact.filter((asked == has) | asked.is_null()).select(THING, RULE)
     asked, has = pl.col(DIVISION), pl.col(f"{DIVISION}_thing")
@@ -226,65 +219,6 @@ def day_number(at: Moment, zone: str) -> int:
     return int(day_numbers(time_column("at", pl.Series([ticks(at)]).to_numpy(), integer=isinstance(at, int)), zone)[0])
 
 
-def regex_of(pattern: str) -> str:
-    """The regular expression, not yet anchored, that a rule's pattern stands for."""
-    if pattern.startswith(REGEX):
-        return pattern.removeprefix(REGEX)
-    made, place = "", 0
-    while place < len(pattern):
-        letter, end = pattern[place], pattern.find("]", place + (3 if pattern[place + 1 : place + 2] == "!" else 2))
-        if letter == "[" and end > 0:
-            made += _set(pattern[place + 1 : end])
-            place = end
-        else:
-            made += {"*": ".*", "?": "."}.get(letter) or pl.escape_regex(letter)
-        place += 1
-    return f"(?s:{made})"
-
-
-def _set(inner: str) -> str:
-    """A glob's set of letters; only `!` at its start and `-` between two letters mean more than themselves."""
-    outside, letters = inner.startswith("!"), inner.removeprefix("!")
-    made, place = "", 0
-    while place < len(letters):
-        first = pl.escape_regex(letters[place])
-        if letters[place + 1 : place + 2] == "-" and place + 2 < len(letters):
-            made += f"{first}-{pl.escape_regex(letters[place + 2])}"
-            place += 3
-        else:
-            made += first
-            place += 1
-    return f"[{'^' if outside else ''}{made}]"
-
-
-def _hits(texts: pl.DataFrame, patterns: list[str], *, case: Case) -> pl.DataFrame:
-    flags = texts.select(_matches(pattern, case=case).alias(str(i)) for i, pattern in enumerate(patterns))
-    found = [
-        texts.filter(flags[str(i)]).select(pl.lit(pattern).alias(PATTERN), ON) for i, pattern in enumerate(patterns)
-    ]
-    return pl.concat(found)
-
-
-def _matches(pattern: str, *, case: Case) -> pl.Expr:
-    """Whether the whole text matches; a glob with stars at its ends alone needs no expression, which is faster."""
-    text, plain = pl.col(ON), pattern.strip("*")
-    if case == "ignore" or pattern.startswith(REGEX) or any(mark in plain for mark in "*?["):
-        return text.str.contains(_anchored(pattern, case=case))
-    match (pattern.startswith("*"), pattern.endswith("*")):
-        case (True, True):
-            return text.str.contains(plain, literal=True)
-        case (True, False):
-            return text.str.ends_with(plain)
-        case (False, True):
-            return text.str.starts_with(plain)
-        case _:
-            return text == plain
-
-
-def _anchored(pattern: str, *, case: Case) -> str:
-    return f"{'(?i)' if case == 'ignore' else ''}^(?:{regex_of(pattern)})$"
-
-
 def _missing(table: str, column: str, found: pl.DataFrame) -> BadInput:
     names = ", ".join(name for name in found.columns if not name.startswith("_"))
     return BadInput(f"{table}.{column}", found="no such column", wanted=f"one of {names}", fix="name it in groups:")
@@ -340,7 +274,11 @@ def _label(found: pl.DataFrame, zone: str) -> pl.Expr:
 
 
 def _faults(read: pl.DataFrame, *, case: Case) -> pl.Expr:
-    bad = {pattern: words for pattern in read[PATTERN].drop_nulls().unique() if (words := _fault(pattern, case=case))}
+    bad = {
+        pattern: words
+        for pattern in read[PATTERN].drop_nulls().unique()
+        if (words := pattern_fault(pattern, case=case))
+    }
     exact, pattern, group = pl.col(SKU).is_not_null(), pl.col(PATTERN).is_not_null(), pl.col(GROUP)
     unreadable = pl.col(PATTERN).replace_strict(bad, default=None, return_dtype=pl.String)
     return pl.coalesce(
@@ -352,21 +290,8 @@ def _faults(read: pl.DataFrame, *, case: Case) -> pl.Expr:
     ).alias(FAULT)
 
 
-def _fault(pattern: str, *, case: Case) -> str:
-    """Why a pattern cannot be read, empty where it can; the bare expression first, so that no bracket closes our own."""
-    for each in (regex_of(pattern), _anchored(pattern, case=case)):
-        try:
-            pl.Series([""]).str.contains(each)
-        except pl.exceptions.ComputeError as error:
-            lines = [line for line in str(error).splitlines() if line.startswith("error: ")] or str(error).splitlines()
-            return f"the pattern cannot be read: {lines[0].removeprefix('error: ')}"
-    return ""
-
-
 __all__ = [
-    "REGEX",
     "UNMAPPED",
-    "Case",
     "Expected",
     "MappingTerms",
     "day_number",
@@ -375,6 +300,5 @@ __all__ = [
     "parse_mapping",
     "read_rules",
     "refuse_faults",
-    "regex_of",
     "things_of",
 ]
