@@ -463,6 +463,8 @@ def test_coverage_counts_items_rows_and_value_and_what_is_unmapped_comes_last() 
     assert nothing.rows() == [("mugs", 2, 0, 0, None), ("(unmapped)", 1, 0, 0, None)]
     with pytest.raises(BadInput, match="no column 'money'"):
         coverage_table(mapped, sold, value="money")
+    with pytest.raises(BadInput, match=r"facts.item: a column of Int64; wanted String"):
+        coverage_table(mapped, sold.with_columns(item=pl.lit(1, dtype=pl.Int64)), value="units")
     with pytest.raises(BadInput, match="numbers to add up"):
         coverage_table(mapped, sold, value="item")
 

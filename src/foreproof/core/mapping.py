@@ -131,6 +131,8 @@ def coverage_table(mapped: Mapped, facts: pl.DataFrame, *, value: str) -> pl.Dat
     for name in (*key, value):
         if name not in facts.columns:
             raise BadInput("facts", found=f"no column {name!r}", wanted=f"{', '.join((*key, value))}")
+        if name in key and facts.schema[name] != (kind := mapped.rows.schema[name]):
+            raise BadInput(f"facts.{name}", found=f"a column of {facts.schema[name]}", wanted=f"{kind}, as items have")
     if not facts.schema[value].is_numeric():
         raise BadInput(f"facts.{value}", found=f"a column of {facts.schema[value]}", wanted="numbers to add up")
     named = pl.col(group).fill_null(UNMAPPED).alias("group")

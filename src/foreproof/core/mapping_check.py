@@ -59,8 +59,9 @@ def check_mapping(
     Errors: no items at all, a rule that cannot be used, one that ends before it begins, an overlap (a finding a pair, with
     its days), more without a group than `terms.unmapped` allows, a group that is not declared, a count or share out of
     bounds. Warnings: what lacks a group within the allowance, rules that match nothing, declared groups that no rule
-    gives, a table whose key lets a rule hide its predecessor. Information: rules that match but never
-    decide. For an earlier state of the rules give `rules.truncate(cutoff)`. Raises BadInput for an empty window, another clock or a missing column.
+    gives, a table whose key lets a rule hide its predecessor. Information: rules that match but never decide.
+    For an earlier state of the rules give `rules.truncate(cutoff)`. Raises BadInput for an empty window, another clock or
+    a missing column.
     """
     case = _case(items, rules, from_=from_, to=to, terms=terms)
     wanted = dict(terms.expected) if expected is None else dict(expected)
@@ -205,7 +206,7 @@ def _gaps(case: _Case) -> list[Finding]:
     holes = _holes(case).sort(START, "item")
     if holes.is_empty():
         return []
-    size = pl.col(_AMOUNT).abs().sum()
+    size = pl.col(_AMOUNT).abs().sort().sum()
     lost, whole = (float(frame.select(size).item()) for frame in (_once(case, holes), case.rows))
     count, first = holes["item"].n_unique(), holes.row(0, named=True)
     share = lost / whole if whole > 0 else count / case.rows["item"].n_unique()
