@@ -144,6 +144,13 @@ def test_patterns_match_the_whole_text_and_capitals_unless_told_otherwise() -> N
     assert groups({"pattern": "re:.*MU[F-H]", "group": "p"}, terms=loose) == ["p", "p", None]
 
 
+def test_letters_beyond_ascii_fold_like_the_others() -> None:
+    items = pl.DataFrame({"item": ["\u212aelvin", "CAF\u00c9", "x"]})  # the first begins with the Kelvin sign
+    loose = MappingTerms(case="ignore")
+    assert groups({"pattern": "kel*", "group": "p"}, terms=loose, items=items) == ["p", None, None]
+    assert groups({"pattern": "caf\u00e9", "group": "p"}, terms=loose, items=items) == [None, "p", None]
+
+
 def test_patterns_are_matched_against_the_item_where_the_terms_name_no_column() -> None:
     assert groups({"pattern": "m?", "group": "p"}, terms=MappingTerms(), items=ITEMS.select("item")) == ["p", "p", None]
 
@@ -190,6 +197,20 @@ def test_a_later_re_mapping_never_rewrites_what_an_earlier_cutoff_saw() -> None:
     assert versions.select("_row", "group").rows() == [(0, "p"), (0, "q"), (1, "q")]
     assert versions["_until"][0] == versions["_since"][1] == int(table.rows["_known"].to_physical().max())  # type: ignore[call-overload]
     assert group_items(ITEMS, table, at=march, terms=TERMS).rows["group"][0] == "p"
+
+
+def test_an_overlap_that_became_known_later_leaves_earlier_cutoffs_alone() -> None:
+    table = rules({"pattern": "*mug", "group": "p"}, {"pattern": "red*", "group": "q", "entered": date(2024, 5, 1)})
+    rows, march, july = facts(date(2024, 2, 1)), at(date(2024, 3, 1)), at(date(2024, 7, 1))
+    assert map_facts(rows, table, cutoff=march, terms=TERMS)["group"].to_list() == ["p"]
+    for verb in (
+        lambda: map_facts(rows, table, cutoff=july, terms=TERMS),
+        lambda: mapped_versions(rows, table, TERMS),
+    ):
+        with pytest.raises(BadInput, match="1 pairs of rules of one rank that overlap"):
+            verb()
+    told = mapped_versions(rows, table, TERMS, faults="unmapped")
+    assert told.select("group", "rule").rows() == [("p", "pattern *mug, from 2024-01-01"), (None, None)]
 
 
 def test_rules_of_a_table_that_is_declared_constant_hold_always() -> None:
@@ -389,7 +410,8 @@ def test_rules_that_match_nothing_are_told_and_those_that_never_decide() -> None
     assert found[0].figures == {"count": 1, "rules": ["pattern *cup, from 2024-01-01"]}
     assert found[1].figures == {"count": 1, "rules": ["pattern red mug, from 2024-01-01"]}
     later = {"pattern": "*cup", "group": "p", "valid_from": date(2025, 1, 1)}
-    assert check(later, ALL) == [], "it is of another time"
+    ended = {"pattern": "*cup", "group": "p", "valid_from": date(2023, 1, 1), "valid_to": START}
+    assert check(later, ended, ALL) == [], "they are of another time"
 
 
 def test_groups_that_are_not_declared_are_refused_and_declared_ones_without_rules_told() -> None:
@@ -405,6 +427,8 @@ def test_counts_and_shares_out_of_bounds_are_found() -> None:
     rows = {"pattern": "*mug", "group": "mugs"}, {"sku": "t1", "group": "trays"}
     fine = {"mugs": Expected(items=(2, 2), share=(0.75, 0.75)), "trays": Expected()}
     assert check(*rows, items=items, terms=terms, expected=fine) == []
+    until = [{**row, "valid_to": date(2025, 1, 1)} for row in rows]
+    assert check(*until, items=items, terms=terms, expected=fine) == [], "the last day is the one before `to`"
     off = {"mugs": Expected(items=(3, 9)), "trays": Expected(share=(0.3, 1.0))}
     found = check(*rows, items=items, terms=terms, expected=off)
     assert [(f.severity, f.found, f.wanted) for f in found] == [
