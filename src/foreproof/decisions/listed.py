@@ -91,7 +91,7 @@ def size_segments(accounts: pl.DataFrame, account: str, value: str) -> pl.DataFr
 
 
 def diversity(rows: pl.DataFrame, group: str) -> dict[str, float]:
-    """largest: the share of the largest group. evenness: Shannon's entropy of the groups over its maximum, 1 for one."""
+    """`largest`: share of the largest group; `evenness`: entropy over its maximum, 1 for one group; `groups`."""
     shares = (rows[group].value_counts(sort=True)["count"] / max(rows.height, 1)).to_numpy()
     if not shares.size:
         raise BadInput("diversity", found="an empty list", wanted="at least one pair")

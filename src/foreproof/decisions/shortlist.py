@@ -159,8 +159,8 @@ def limits_of(
         whole = float(rows[P].sum())
         for name, at in segments.items():
             fair = float(rows.filter(pl.col(SEGMENT) == name)[P].sum()) / whole if whole > 0.0 else 0.0
-            low, high = (fair - terms.fair) * capacity, (fair + terms.fair) * capacity
-            limits.append(Limit(f"fair {name}", at, max(0, int(np.ceil(low - 1e-9))), int(np.floor(high + 1e-9))))
+            least, most = (fair - terms.fair) * capacity, (fair + terms.fair) * capacity
+            limits.append(Limit(f"fair {name}", at, max(0, int(np.ceil(least - 1e-9))), int(np.floor(most + 1e-9))))
     if terms.per_account is not None:
         crowded = {n: at for n, at in _places(pruned, account).items() if len(at) > terms.per_account}
         limits += [Limit(f"account {name}", at, 0, terms.per_account) for name, at in crowded.items()]

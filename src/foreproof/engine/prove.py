@@ -8,8 +8,9 @@ from foreproof.core.clock import Moment
 from foreproof.core.ports import Progress
 from foreproof.core.trial import Build, Built, Check, Trial, Verdict, proven
 from foreproof.core.view import Database
-from foreproof.gauntlet import BeatsBaseline, Coverage, Duplicates, GapLaw, Rebuild
+from foreproof.gauntlet import BeatsBaseline, BeatsRate, Calibrated, Coverage, Duplicates, GapLaw, Rebuild
 from foreproof.workloads.forecast import ForecastPlan
+from foreproof.workloads.propensity import PropensityPlan
 
 
 def checks(plan: ForecastPlan) -> tuple[Check, ...]:
@@ -23,13 +24,29 @@ def checks(plan: ForecastPlan) -> tuple[Check, ...]:
     )
 
 
+def pair_checks(plan: PropensityPlan) -> tuple[Check, ...]:
+    """The checks of a propensity with the plan's limits, structural ones first."""
+    return (
+        Rebuild(),
+        GapLaw(),
+        Duplicates(),
+        BeatsRate(alpha=plan.proof.alpha),
+        Calibrated(limit=plan.proof.calibration),
+    )
+
+
 def prove(
-    plan: ForecastPlan, database: Database, cutoffs: Sequence[Moment], build: Build, *, progress: Progress
+    plan: ForecastPlan | PropensityPlan,
+    database: Database,
+    cutoffs: Sequence[Moment],
+    build: Build,
+    *,
+    progress: Progress,
 ) -> list[Verdict]:
     """One verdict a check, in order."""
     task = plan.task
     trial = Trial(database, tuple(cutoffs), task.entity, task.horizon, plan.plan.seed, remembered(build))
-    suite = checks(plan)
+    suite = checks(plan) if isinstance(plan, ForecastPlan) else pair_checks(plan)
     progress.stage("prove", len(suite))
     verdicts = []
     for check in suite:
@@ -52,4 +69,4 @@ def remembered(build: Build) -> Build:
     return once
 
 
-__all__ = ["checks", "prove", "remembered"]
+__all__ = ["checks", "pair_checks", "prove", "remembered"]

@@ -91,6 +91,17 @@ def narrowed(trial: Trial) -> Trial:
     return trial.with_build(_altered(trial, fault))
 
 
+def overconfident(trial: Trial) -> Trial:
+    """Probabilities twice as far from one half, on the scale of log odds."""
+
+    def fault(forecasts: Forecasts) -> Forecasts:
+        p = pl.col(VALUE).clip(1e-9, 1.0 - 1e-9)
+        odds = (p / (1.0 - p)) ** 2
+        return replace(forecasts, predictions=forecasts.predictions.with_columns((odds / (1.0 + odds)).alias(VALUE)))
+
+    return trial.with_build(_altered(trial, fault))
+
+
 def _later_facts(database: Database, cutoff: Moment) -> int:
     past = [table.rows for table in database.tables.values() if not table.contract.ahead]
     return sum(rows.filter(pl.col(HAPPENED) > literal(cutoff)).height for rows in past)
@@ -108,4 +119,4 @@ def _altered(
     return build
 
 
-__all__ = ["loaded_twice", "narrowed", "no_purge", "peek", "swapped"]
+__all__ = ["loaded_twice", "narrowed", "no_purge", "overconfident", "peek", "swapped"]

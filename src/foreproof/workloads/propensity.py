@@ -124,6 +124,16 @@ class Pairs:
         asked = self.entities(cutoff).join(met, on=list(task.entity), how="left", maintain_order="left")
         return asked.with_columns(pl.col(SEGMENT).fill_null(WHITESPACE))
 
+    def spent(self, cutoff: Moment) -> pl.DataFrame:
+        """Account, `spent`: the money of its purchases up to the cutoff, as known there."""
+        task = self.task
+        point = int(cutoff_periods(task.series.grid, [cutoff])[0])
+        seen = self.series.cells.visible(point)
+        past = seen.where(seen.period <= point)
+        money = np.bincount(past.code, weights=past.value / past.scale, minlength=self.series.size)
+        whole = self.series.keys.with_columns(pl.Series("spent", money)).group_by(task.account, maintain_order=True)
+        return whole.agg(pl.col("spent").sum()).sort(task.account)
+
     def labels(self, cutoffs: Sequence[Moment], *, at: Moment | None = None) -> pl.DataFrame:
         """Entity columns, `cutoff`, `step` (the horizon), `y` (1 with a purchase over (cutoff, cutoff + horizon]), `money` of it.
 
@@ -174,6 +184,14 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
+class PairProof:
+    """Limits of the gauntlet. alpha: of the gain over the base rate. calibration: the largest calibration error."""
+
+    alpha: float
+    calibration: float
+
+
+@dataclass(frozen=True, slots=True)
 class PropensityPlan:
     """The plan of a propensity, parsed: nothing further in reads a setting by name."""
 
@@ -187,7 +205,7 @@ class PropensityPlan:
     backtest: Backtest
     worth: Worth
     shortlist: ListTerms | None
-    alpha: float
+    proof: PairProof
     cutoff: str
 
 
@@ -202,7 +220,6 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
     delay = parse_offset(root.raw("delay", default=0), subject="delay")
     task = _task(plan.name, root.section("pairs"), contracts, horizon=horizon, delay=delay)
     backtest = parse_backtest(root.section("backtest", default={"examples": 6}), horizon=horizon, stride=horizon)
-    proof = root.section("proof", default={})
     parsed = PropensityPlan(
         plan=plan,
         contracts=contracts,
@@ -214,10 +231,9 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         backtest=backtest,
         worth=_worth(root.section("worth", default={})),
         shortlist=parse_list(root.section("list")) if "list" in root else None,
-        alpha=proof.number("alpha", default=0.05, low=0.0001, high=0.5),
+        proof=_proof(root.section("proof", default={})),
         cutoff=str(root.raw("cutoff", default="latest")),
     )
-    proof.done()
     root.done()
     return parsed
 
@@ -315,6 +331,15 @@ def _worth(section: Section) -> Worth:
     return worth
 
 
+def _proof(section: Section) -> PairProof:
+    proof = PairProof(
+        alpha=section.number("alpha", default=0.05, low=0.0001, high=0.5),
+        calibration=section.number("calibration", default=0.03, low=0.0001, high=0.5),
+    )
+    section.done()
+    return proof
+
+
 def check_cutoff(rate: float, positives: int) -> str:
     """What is wrong with a cutoff's labels, in words; empty where nothing is."""
     if positives == 0:
@@ -339,6 +364,7 @@ __all__ = [
     "REPEAT",
     "SEGMENT",
     "WHITESPACE",
+    "PairProof",
     "Pairs",
     "PropensityPlan",
     "PropensityTask",

@@ -1,0 +1,239 @@
+"""Past cutoffs of a propensity judged by what came: scores with intervals, reliability, gains, and lists replayed in money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from foreproof.core.clock import Moment, ticks
+from foreproof.core.clusters import cluster_bootstrap, statistics_of
+from foreproof.core.compare import Interval
+from foreproof.core.decide import Floats
+from foreproof.core.predict import CUTOFF
+from foreproof.core.score_binary import reliability
+from foreproof.core.trial import Built
+from foreproof.decisions.listed import gains, realised, saved_by_account
+from foreproof.engine.pairs import BASE, RAW, P, PairServed
+from foreproof.errors import BadInput
+from foreproof.workloads.propensity import SEGMENT, WHITESPACE, PropensityPlan, check_cutoff
+
+OURS, POOLED, EVERY = "foreproof", "pooled", "all"
+POPULAR, PLAIN, LAST = "popularity", "chance alone", "last list"
+_SCORES = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPairs:
+    """What past cutoffs showed.
+
+    scores: `cutoff` (text, `all` for all of them), `segment` (repeat, whitespace, pooled), `who`, `metric`, `value`, `low`,
+    `high` (null but for ours), `pairs`, `buyers`. gain: `segment`, `metric`, `against`, `value`, `low`, `high`: ours less
+    theirs, paired, accounts drawn. reliability: `segment` and `core.score_binary.reliability`. gains: `segment`, tenths. flags:
+    `cutoff`, `segment`, `rate`, `buyers`, `flag`.
+    """
+
+    scores: pl.DataFrame
+    gain: pl.DataFrame
+    reliability: pl.DataFrame
+    gains: pl.DataFrame
+    flags: pl.DataFrame
+
+    def value(self, metric: str, *, segment: str = WHITESPACE, who: str = OURS) -> float:
+        """One score over all past cutoffs; NaN where it was not judged."""
+        named = (
+            pl.col("metric") == metric,
+            pl.col("segment") == segment,
+            pl.col("who") == who,
+            pl.col(CUTOFF) == EVERY,
+        )
+        found = self.scores.filter(*named)["value"]
+        return float(found[0]) if found.len() else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedLists:
+    """Lists chosen at past cutoffs, ours and others of the same length, judged by what came.
+
+    totals: `who`, `cutoff`, `pairs`, `buyers`, `precision`, `capture`, `money`, `value_capture`. gain: `against`, `what` (`y` or
+    `money`), `value`, `low`, `high`: an account, over all cutoffs.
+    """
+
+    totals: pl.DataFrame
+    gain: pl.DataFrame
+
+
+def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, PairServed], *, seed: int) -> JudgedPairs:
+    """Score every past cutoff, repeat and whitespace pairs apart and pooled."""
+    judged = judged_rows(plan, built, served)
+    rng = np.random.default_rng(seed)
+    scores, gain, curves = [], [], []
+    members = [model.name for model in plan.models]
+    for segment in (WHITESPACE, "repeat", POOLED):
+        part = judged if segment == POOLED else judged.filter(pl.col(SEGMENT) == segment)
+        for cutoff in [*part[CUTOFF].unique(maintain_order=True).to_list(), None]:
+            here = part if cutoff is None else part.filter(pl.col(CUTOFF) == cutoff)
+            scores += _scores(plan, here, segment, cutoff, members, rng)
+        gain += _gains(plan, part, segment, members, rng)
+        if part.height:
+            curve = reliability(part["y"].to_numpy(), part[P].to_numpy())
+            curves.append(curve.select(pl.lit(segment).alias(SEGMENT), pl.all()))
+    tenths = gains(judged, judged, entity=plan.task.entity, by=SEGMENT) if judged.height else pl.DataFrame()
+    texts, numbers = (CUTOFF, SEGMENT, "who", "metric"), ("value", "low", "high", "pairs", "buyers")
+    schema = {**dict.fromkeys(texts, pl.String()), **dict.fromkeys(numbers, pl.Float64())}
+    words = {**dict.fromkeys((SEGMENT, "metric", "against"), pl.String()), **dict.fromkeys(numbers[:3], pl.Float64())}
+    return JudgedPairs(
+        scores=pl.DataFrame(scores, schema=schema, orient="row"),
+        gain=pl.DataFrame(gain, schema=words, orient="row"),
+        reliability=pl.concat(curves) if curves else pl.DataFrame(),
+        gains=tenths,
+        flags=_flags(judged),
+    )
+
+
+def judged_rows(plan: PropensityPlan, built: Built, served: Mapping[Moment, PairServed]) -> pl.DataFrame:
+    """What was said at each cutoff with what came: the columns of `PairServed.rows`, `y`, `money`."""
+    if not served:
+        raise BadInput("backtest", found="no past cutoff", wanted="at least one", fix="raise backtest.origins")
+    keys = [*plan.task.entity, CUTOFF]
+    said = pl.concat([served[c].rows for c in sorted(served, key=ticks)])
+    return said.join(built.labels.select(*keys, "y", "money"), on=keys, how="inner", maintain_order="left")
+
+
+def replay_lists(
+    plan: PropensityPlan,
+    built: Built,
+    served: Mapping[Moment, PairServed],
+    lists: Mapping[Moment, pl.DataFrame],
+    *,
+    seed: int,
+) -> ReplayedLists:
+    """Our past lists against those by popularity, by the blend's chance alone, and our own list of the cutoff before.
+
+    lists: by cutoff, as they were chosen then. Every other list is as long, and made from the same beliefs' columns.
+    """
+    judged = judged_rows(plan, built, served)
+    entity = plan.task.entity
+    outcomes: dict[Moment, pl.DataFrame] = {}
+    chosen: dict[str, dict[Moment, pl.DataFrame]] = {}
+    before: pl.DataFrame | None = None
+    for cutoff in sorted(lists, key=ticks):
+        here = judged.filter(pl.col(CUTOFF).to_physical() == ticks(cutoff))
+        if not here.height:
+            continue
+        white = here.filter(pl.col(SEGMENT) == WHITESPACE)
+        outcomes[cutoff] = white
+        ours = lists[cutoff].select(*entity, CUTOFF)
+        sides = {
+            OURS: ours,
+            POPULAR: _top(white, BASE, ours.height, entity),
+            PLAIN: _top(white, RAW, ours.height, entity),
+        }
+        if before is not None:
+            sides[LAST] = before.drop(CUTOFF).join(white.select(CUTOFF).head(1), how="cross")
+        for who, rows in sides.items():
+            chosen.setdefault(who, {})[cutoff] = rows
+        before = ours
+    names = ("pairs", "buyers", "precision", "capture", "money", "value_capture")
+    found = [
+        (who, str(cutoff), *(realised(rows, outcomes[cutoff], entity=entity)[name] for name in names))
+        for who, parts in chosen.items()
+        for cutoff, rows in parts.items()
+    ]
+    schema = {"who": pl.String(), CUTOFF: pl.String(), **dict.fromkeys(names, pl.Float64())}
+    totals = pl.DataFrame(found, schema=schema, orient="row")
+    return ReplayedLists(totals, _list_gain(chosen, outcomes, entity, seed))
+
+
+def _top(rows: pl.DataFrame, by: str, count: int, entity: tuple[str, str]) -> pl.DataFrame:
+    return rows.sort(by, *entity, descending=[True, False, False]).head(count).select(*entity, CUTOFF)
+
+
+def _list_gain(
+    chosen: Mapping[str, Mapping[Moment, pl.DataFrame]],
+    outcomes: Mapping[Moment, pl.DataFrame],
+    entity: tuple[str, str],
+    seed: int,
+) -> pl.DataFrame:
+    """Ours less each other over the cutoffs that both have."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for who in (name for name in chosen if name != OURS):
+        at = list(chosen[who])
+        ours, theirs, truth = (pl.concat([side[c] for c in at]) for side in (chosen[OURS], chosen[who], outcomes))
+        for what in ("y", "money"):
+            saved = saved_by_account(ours, theirs, truth, entity=entity, what=what)
+            found = _mean_interval(saved, rng)
+            rows.append((who, what, found.estimate * saved.size, found.low * saved.size, found.high * saved.size))
+    schema = {"against": pl.String(), "what": pl.String(), **dict.fromkeys(("value", "low", "high"), pl.Float64())}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _mean_interval(values: Floats, rng: np.random.Generator, replicates: int = 1000) -> Interval:
+    """The mean with a 95% percentile interval that draws accounts with replacement."""
+    drawn = rng.integers(0, values.size, size=(replicates, values.size))
+    means = values[drawn].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(float(values.mean()), float(low), float(high), 0.95)
+
+
+def _scores(
+    plan: PropensityPlan,
+    rows: pl.DataFrame,
+    segment: str,
+    cutoff: Moment | None,
+    members: list[str],
+    rng: np.random.Generator,
+) -> list[tuple[object, ...]]:
+    if not rows.height or not 0.0 < float(rows["y"].mean()) < 1.0:  # type: ignore[arg-type]
+        return []
+    y, at = rows["y"].to_numpy(), EVERY if cutoff is None else str(cutoff)
+    found: list[tuple[object, ...]] = []
+    buyers = float(y.sum())
+    for who, column in {OURS: P, BASE: BASE, RAW: RAW, **{name: name for name in members}}.items():
+        statistics = statistics_of(y, rows[column].to_numpy(), names=_SCORES)
+        intervals: Mapping[str, Interval] = {}
+        if who == OURS:
+            intervals = cluster_bootstrap(rows[plan.task.account].to_numpy(), statistics, rng=rng).intervals
+        for metric, score in statistics.items():
+            held = intervals.get(metric)
+            value = held.estimate if held else score(np.ones(y.size))
+            ends = (held.low, held.high) if held else (None, None)
+            found.append((at, segment, who, metric, value, *ends, float(rows.height), buyers))
+    return found
+
+
+def _gains(
+    plan: PropensityPlan, rows: pl.DataFrame, segment: str, members: list[str], rng: np.random.Generator
+) -> list[tuple[object, ...]]:
+    """Ours less each other, on the same draws of accounts."""
+    if not rows.height or not 0.0 < float(rows["y"].mean()) < 1.0:  # type: ignore[arg-type]
+        return []
+    y = rows["y"].to_numpy()
+    metrics = ("auc", "capture10", "brier", "log_loss")
+    who = {OURS: P, BASE: BASE, **{name: name for name in members}}
+    statistics = {
+        f"{name}:{metric}": score
+        for name, column in who.items()
+        for metric, score in statistics_of(y, rows[column].to_numpy(), names=metrics).items()
+    }
+    pairs = [(f"{OURS}:{metric}", f"{name}:{metric}") for name in who if name != OURS for metric in metrics]
+    drawn = cluster_bootstrap(rows[plan.task.account].to_numpy(), statistics, rng=rng, pairs=pairs)
+    return [
+        (segment, a.partition(":")[2], b.partition(":")[0], found.estimate, found.low, found.high)
+        for (a, b), found in drawn.differences.items()
+    ]
+
+
+def _flags(judged: pl.DataFrame) -> pl.DataFrame:
+    """Base rates by cutoff and segment, and what is wrong with them."""
+    rates = judged.group_by(CUTOFF, SEGMENT, maintain_order=True).agg(
+        pl.col("y").mean().alias("rate"), pl.col("y").sum().alias("buyers")
+    )
+    said = [check_cutoff(rate, int(buyers)) for rate, buyers in rates.select("rate", "buyers").iter_rows()]
+    return rates.with_columns(pl.col(CUTOFF).cast(pl.String), pl.Series("flag", said, dtype=pl.String))
+
+
+__all__ = ["OURS", "POOLED", "JudgedPairs", "ReplayedLists", "judge_pairs", "judged_rows", "replay_lists"]
