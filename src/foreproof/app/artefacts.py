@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from foreproof.app.artefacts_pairs import pair_tables
 from foreproof.app.stages import Work
 from foreproof.core.clock import time_column
 from foreproof.core.digest import digest_bytes, digest_frame, digest_json
@@ -46,18 +47,35 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "replay_stock_totals": ("who",),
     "verdicts": ("name",),
     "cleaning": ("table", "batch"),
+    "chances": (CUTOFF, "segment"),
+    "pair_scores": (CUTOFF, "segment", "who", "metric"),
+    "pair_gain": ("segment", "metric", "against"),
+    "reliability": ("segment", "bin"),
+    "gains": ("segment", "tenth"),
+    "base_rates": (CUTOFF, "segment"),
+    "calibrators": (CUTOFF, "segment", "calibrator"),
+    "blend": (CUTOFF, "segment", "model"),
+    "list": ("rank",),
+    "list_prices": ("limit",),
+    "list_swaps": ("limit",),
+    "list_curve": ("count",),
+    "list_fairness": ("segment",),
+    "list_moves": ("move",),
+    "list_replay": (CUTOFF, "who"),
+    "list_gain": ("against", "what"),
 }
 """Every table that a whole run writes, with what orders its rows beside the entity columns."""
 
 
 def tables_of(work: Work) -> dict[str, pl.DataFrame]:
     """The tables that the finished stages made, sorted."""
-    found = {**_forecast(work), **_scores(work), **_decisions(work)}
+    forecast = work.project.plan.workload == "forecast"
+    found = {**_forecast(work), **_scores(work), **_decisions(work)} if forecast else pair_tables(work)
     if work.cleaning.height:
         found["cleaning"] = work.cleaning
     if work.verdicts:
         found["verdicts"] = verdict_table(work.verdicts)
-    entity = work.project.forecast.task.entity
+    entity = work.project.science.task.entity
     return {
         name: frame.sort([c for c in (*entity, *TABLE_KEYS[name]) if c in frame.columns])
         for name, frame in found.items()
@@ -85,6 +103,10 @@ def metrics_of(work: Work) -> dict[str, Any]:
                 "days": against.n,
                 "lags": against.lags,
             }
+    if work.judged is not None:
+        metrics["scores"] = list(work.judged.scores.iter_rows(named=True))
+    if work.lists is not None:
+        metrics["list_gain"] = list(work.lists.gain.iter_rows(named=True))
     if work.replayed is not None and work.replayed.saved is not None:
         saved = work.replayed.saved
         metrics["saving_per_order"] = {"estimate": saved.estimate, "low": saved.low, "high": saved.high}
@@ -108,7 +130,7 @@ def finite(value: Any) -> Any:
 
 def canonical_digests(work: Work, tables: Mapping[str, pl.DataFrame], metrics: Mapping[str, Any]) -> dict[str, str]:
     """What a repeat must reproduce: sorted Arrow of each table, model text, scores; no timing, path or stamp."""
-    entity = work.project.forecast.task.entity
+    entity = work.project.science.task.entity
     found = {
         f"tables/{name}": digest_frame(frame, keys=[c for c in (*entity, *TABLE_KEYS[name]) if c in frame.columns])
         for name, frame in tables.items()
@@ -119,9 +141,11 @@ def canonical_digests(work: Work, tables: Mapping[str, pl.DataFrame], metrics: M
 
 def models_of(work: Work) -> dict[str, bytes]:
     """The learned state of each member at the final cutoff, as text or Arrow files by path."""
-    if work.cutoff is None or work.cutoff not in work.served:
+    made: dict[Any, Mapping[str, pl.DataFrame]] = {c: one.dumps for c, one in work.served.items()}
+    made |= {c: one.dumps for c, one in work.chances.items()}
+    if work.cutoff is None or work.cutoff not in made:
         return {}
-    dumps = work.served[work.cutoff].dumps
+    dumps = made[work.cutoff]
     return {
         f"models/{model}/{name}": content
         for model, frame in sorted(dumps.items())

@@ -236,6 +236,12 @@ def demo_forecast(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Pat
     raise typer.Exit(commands.demo_forecast(folder))
 
 
+@demo_app.command("propensity")
+def demo_propensity(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/propensity")) -> None:
+    """Households x departments of the same year of grocery baskets: whom to call for what, with its proof."""
+    raise typer.Exit(commands.demo_propensity(folder))
+
+
 @demo_app.command("smoke")
 def demo_smoke(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/smoke")) -> None:
     """A shipped two-column CSV through everything, and a check of every artefact."""

@@ -114,7 +114,7 @@ def forecast_in_chunks(folder: Path, *, chunk: int, proof: bool) -> int:
 def sql(folder: Path, text: str, *, as_of: str) -> None:
     """Print the rows of a query as a table, all of them."""
     project = open_project(folder)
-    contracts, grid = project.forecast.contracts, project.forecast.task.series.grid
+    contracts, grid = project.contracts, project.science.task.series.grid
     frame = query(project.lake, contracts, text, as_of=parse_moment(as_of, grid, subject="--as-of") if as_of else None)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_width_chars=200, tbl_hide_dataframe_shape=True):
         print(frame)
@@ -314,6 +314,15 @@ def demo_forecast(folder: Path) -> int:
     return run(folder, until="run", horizon=None, tag="demo", parent="")
 
 
+def demo_propensity(folder: Path) -> int:
+    """Prepare the propensity demo's data and run it whole."""
+    with Terminal(err) as progress:
+        progress.stage("purchases", 1)
+        demo.prepare_propensity(folder)
+        progress.advance(1)
+    return run(folder, until="run", horizon=None, tag="demo", parent="")
+
+
 def demo_smoke(folder: Path) -> int:
     """Run the shipped two-column CSV through everything and check every artefact's schema."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -358,6 +367,7 @@ def _print_faults(faults: Sequence[str]) -> int:
 
 __all__ = [
     "demo_forecast",
+    "demo_propensity",
     "demo_smoke",
     "doctor",
     "forecast_in_chunks",

@@ -34,6 +34,54 @@ def prepare(folder: Path, *, on_batch: Callable[[int], None] = lambda rows: None
     (folder / "foreproof.yaml").write_text(template, encoding="utf-8")
 
 
+def prepare_propensity(folder: Path) -> None:
+    """Write `foreproof.yaml` and `data/` (lines, campaigns, households) under the folder, once."""
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    source = package_folder()
+    if not (data / "lines.parquet").exists():
+        products = pl.read_parquet(source / "products.parquet", columns=["product_id", "department"])
+        _write(department_days(pl.read_parquet(source / "transactions.parquet"), products), data / "lines.parquet")
+    if not (data / "campaigns.parquet").exists():
+        sent = pl.read_parquet(source / "campaigns.parquet")
+        told = pl.read_parquet(source / "campaign_descriptions.parquet")
+        _write(mailings(sent, told), data / "campaigns.parquet")
+    if not (data / "households.parquet").exists():
+        _write(households(pl.read_parquet(source / "demographics.parquet")), data / "households.parquet")
+    template = resources.files("foreproof.app").joinpath("templates/demo_propensity.yaml").read_text(encoding="utf-8")
+    (folder / "foreproof.yaml").write_text(template, encoding="utf-8")
+
+
+def department_days(transactions: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+    """What a household bought in a department on a local day: `household`, `department`, `date`, `sales_value`, `lines`."""
+    day = pl.col("transaction_timestamp").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York").dt.date()
+    lines = transactions.join(products, on="product_id", how="left", maintain_order="left").drop_nulls("department")
+    keys = [pl.col("household_id").cast(pl.String).alias("household"), "department", day.alias("date")]
+    found = lines.group_by(keys, maintain_order=True).agg(
+        pl.col("sales_value").sum().round(2), pl.len().cast(pl.Int64).alias("lines")
+    )
+    return found.sort("household", "department", "date")
+
+
+def mailings(sent: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Campaigns that reached a household, on the day they began: `household`, `campaign`, `date`, `kind`."""
+    joined = sent.join(told, on="campaign_id", how="inner")
+    names = [
+        pl.col("household_id").cast(pl.String).alias("household"),
+        pl.col("campaign_id").cast(pl.String).alias("campaign"),
+    ]
+    dated = pl.col("start_date").cast(pl.Date).alias("date")
+    return joined.select(*names, dated, pl.col("campaign_type").cast(pl.String).alias("kind")).sort(
+        "household", "campaign"
+    )
+
+
+def households(demographics: pl.DataFrame) -> pl.DataFrame:
+    """`household`, `age`, `income`, `size`: what a survey said of some of them, once."""
+    named = {"household_id": "household", "age": "age", "income": "income", "household_size": "size"}
+    return demographics.select(pl.col(a).cast(pl.String).alias(b) for a, b in named.items()).sort("household")
+
+
 def sales(transactions: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
     """Basket lines with the category of their product; stamps stay UTC, as published."""
     return (
@@ -108,4 +156,13 @@ def package_folder() -> Path:
         ) from None
 
 
-__all__ = ["package_folder", "prepare", "promotions", "sales"]
+__all__ = [
+    "department_days",
+    "households",
+    "mailings",
+    "package_folder",
+    "prepare",
+    "prepare_propensity",
+    "promotions",
+    "sales",
+]

@@ -10,7 +10,7 @@ import polars as pl
 
 from foreproof.app import plots
 from foreproof.app.diff import Difference, plan_lines
-from foreproof.app.page import html_table
+from foreproof.app.page_base import html_table
 from foreproof.app.project import Project
 from foreproof.workloads.forecast import OURS
 

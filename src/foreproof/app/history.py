@@ -16,7 +16,8 @@ from foreproof.adapters.steps import Steps
 from foreproof.adapters.tracking import mirror
 from foreproof.app import artefacts
 from foreproof.app.project import Project
-from foreproof.app.stages import PIPELINE, STAGES, Work
+from foreproof.app.stages import STAGES, Work
+from foreproof.app.stages_pairs import pipeline
 from foreproof.core.log import ConsistencyProof, InclusionProof
 from foreproof.core.plan import flat, parse_plan
 from foreproof.core.ports import Progress
@@ -79,12 +80,12 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
         raise IntegrityError(f"run {before['run']}", found=faults[0], fix="repeat a run whose files are as logged")
     plan = parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8"))
     again = Project(project.folder, plan, project.settings)
-    database = again.lake.database(again.forecast.contracts, before["versions"])
+    database = again.lake.database(again.contracts, before["versions"])
     with TemporaryDirectory() as empty:
         again.__dict__["steps"] = Steps(Path(empty))
         work = replace(Work(again, progress), database=database, data=before["data"])
         for stage in STAGES[STAGES.index("features") : STAGES.index(str(before["stage"])) + 1]:
-            work = PIPELINE[stage](work)
+            work = pipeline(work.project)[stage](work)
     tables = artefacts.tables_of(work)
     now = artefacts.canonical_digests(work, tables, artefacts.metrics_of(work))
     then: Mapping[str, str] = before["digests"]

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
-from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from foreproof.app import plots
 from foreproof.app.diagnosis import diagnosis_figures, pair_matrix
+from foreproof.app.page_base import html_table, moment_words, tile, write_html, write_plots
 from foreproof.app.page_orders import order_figures, orders_part
 from foreproof.app.stages import Work
-from foreproof.core.clock import Moment
 from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF
 from foreproof.core.run import Run
@@ -34,37 +29,16 @@ def write_page(
     run: Run, work: Work, tables: Mapping[str, pl.DataFrame], folder: Path, *, head: Mapping[str, Any]
 ) -> None:
     """`index.html`, and each plot as PNG under `plots/`."""
-    from jinja2 import Environment
-
     figures = _figures(work, tables)
-    (folder / "plots").mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        (folder / "plots" / f"{name}.png").write_bytes(plots.png(figure))
-    drawn = {name: plots.svg(figure) for name, figure in figures.items()}
-    template = resources.files("foreproof.app").joinpath("templates/page.html").read_text(encoding="utf-8")
-    html = (
-        Environment(autoescape=True)
-        .from_string(template)
-        .render(
-            run=run,
-            title=work.project.plan.name,
-            summary=_summary(run, work),
-            tiles=_tiles(work),
-            horizon=work.project.forecast.task.horizon if work.cutoff is not None else "",
-            head=head,
-            plan_text=work.project.plan.text(),
-            verdicts=work.verdicts,
-            findings=[finding.as_dict() for finding in work.findings],
-            tables=_data(work),
-            cleaning=html_table(work.cleaning) if work.cleaning.height else "",
-            record=_record(run),
-            **_forecast_part(work, tables, drawn),
-            **_accuracy_part(work, tables, drawn),
-            **_diagnosis_part(tables, drawn),
-            **orders_part(work, tables, drawn, html=html_table),
-        )
-    )
-    (folder / "index.html").write_text(html, encoding="utf-8")
+    drawn = write_plots(figures, folder)
+    parts = {
+        "horizon": work.project.forecast.task.horizon if work.cutoff is not None else "",
+        **_forecast_part(work, tables, drawn),
+        **_accuracy_part(work, tables, drawn),
+        **_diagnosis_part(tables, drawn),
+        **orders_part(work, tables, drawn, html=html_table),
+    }
+    write_html("page.html", run, work, {"tiles": _tiles(work), **parts}, folder, head=head)
 
 
 def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
@@ -102,43 +76,29 @@ def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     return found
 
 
-def _summary(run: Run, work: Work) -> str:
-    if run.error:
-        return f"Stopped at {run.stage}: {run.error['object']}: {run.error['found']}. {run.error['fix']}"
-    if not work.verdicts:
-        return f"Ran up to {run.stage}; nothing is served without a proof."
-    caught = sum(bool(verdict.control_caught) for verdict in work.verdicts)
-    passed = sum(verdict.outcome == "passed" for verdict in work.verdicts)
-    return f"{passed} of {len(work.verdicts)} checks passed; {caught} of {len(work.verdicts)} planted faults caught."
-
-
 def _tiles(work: Work) -> list[dict[str, str]]:
     tiles = []
     scored, replayed = work.scored, work.replayed
     if scored is not None:
         ours, theirs = scored.value("wape"), scored.value("wape", model=BASELINE)
-        tiles.append(_tile("Error, share of demand (WAPE)", f"{ours:.1%}", f"seasonal naive {theirs:.1%}"))
+        tiles.append(tile("Error, share of demand (WAPE)", f"{ours:.1%}", f"seasonal naive {theirs:.1%}"))
         if scored.against is not None:
             p, days = scored.against.p_less, scored.against.n
-            tiles.append(_tile("Could the gain be chance?", f"p = {p:.2g}", f"Diebold-Mariano, {days} target days"))
+            tiles.append(tile("Could the gain be chance?", f"p = {p:.2g}", f"Diebold-Mariano, {days} target days"))
         nominal = work.project.forecast.proof.coverage
         seen = scored.coverage.filter((pl.col("nominal") - nominal).abs() < 1e-6)
         if seen.height:
             row = seen.row(0, named=True)
             note = f"outcomes inside; exact interval {row['low']:.0%} to {row['high']:.0%}"
-            tiles.append(_tile(f"{nominal:.0%} intervals held", f"{row['coverage']:.1%}", note))
+            tiles.append(tile(f"{nominal:.0%} intervals held", f"{row['coverage']:.1%}", note))
     saved = (replayed.saved or replayed.stock_saved) if replayed is not None else None
     if replayed is not None and saved is not None:
         ordering = work.project.forecast.ordering
         money = ordering.currency if ordering else "money"
         each = "an order" if replayed.saved is not None else "an item, stock carried over,"
         note = f"{money} {each} against the seasonal naive, 95% interval {saved.low:,.0f} to {saved.high:,.0f}"
-        tiles.append(_tile("Saved in the replay", f"{saved.estimate:,.0f}", note))
+        tiles.append(tile("Saved in the replay", f"{saved.estimate:,.0f}", note))
     return tiles
-
-
-def _tile(label: str, value: str, note: str) -> dict[str, str]:
-    return {"label": label, "value": value, "note": note}
 
 
 def _forecast_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
@@ -151,7 +111,11 @@ def _forecast_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
     count = tables["forecast"].select(task.entity).n_unique() if "forecast" in tables and task.entity else len(fans)
     rest = f"The {len(fans)} largest of {count} series; all are in tables/forecast.csv." if count > len(fans) else ""
     grid = task.series.grid
-    note = f"Made from what was known at the end of {_words(work.cutoff, grid)}." if names else "No forecast was made."
+    note = (
+        f"Made from what was known at the end of {moment_words(work.cutoff, grid)}."
+        if names
+        else "No forecast was made."
+    )
     return {"fans": fans, "more": rest, "forecast_note": note}
 
 
@@ -165,7 +129,7 @@ def _accuracy_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
     if work.scored is None:
         note = "No past origin was judged."
     else:
-        places = ", ".join(_words(origin, work.project.forecast.task.series.grid) for origin in work.origins)
+        places = ", ".join(moment_words(origin, work.project.forecast.task.series.grid) for origin in work.origins)
         note = (
             f"At each past origin ({places}) the whole pipeline was run on what was known then, and judged by what followed. "
             "MASE, RMSSE and OWA below 1 beat their naive reference."
@@ -209,81 +173,6 @@ def _of_ours(scores: pl.DataFrame | None) -> pl.DataFrame | None:
     return None if scores is None else scores.filter(pl.col("model") == OURS)
 
 
-def html_table(frame: pl.DataFrame) -> str:
-    """An HTML table that sorts by its heads; numbers keep their full value for sorting."""
-    numeric = {name: dtype.is_numeric() for name, dtype in frame.schema.items()}
-    head = "".join(f'<th class="{"n" if numeric[name] else ""}">{escape(name)}</th>' for name in frame.columns)
-    rows = []
-    for row in frame.iter_rows(named=True):
-        cells = "".join(
-            f'<td class="n" data-v="{value}">{_figure(value)}</td>'
-            if numeric[name]
-            else f"<td>{escape(str(value))}</td>"
-            for name, value in row.items()
-        )
-        rows.append(f"<tr>{cells}</tr>")
-    return f'<div class="scroll"><table class="sort"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-
-
-def _figure(value: float | None) -> str:
-    if value is None or value != value:
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
-
-
-def _data(work: Work) -> list[dict[str, Any]]:
-    found = []
-    for contract in work.project.forecast.contracts:
-        known = contract.known
-        said = {
-            "same_as_happened": "when it happened",
-            "constant": "always (constant)",
-            "column": f"column {known.column}",
-        }
-        words = said.get(known.kind, f"{known.kind} of {known.offset}")
-        table = work.database.tables.get(contract.name) if work.database else None
-        rows = f"{table.rows.height:,}" if table else "-"
-        why = " ".join(part for part in (known.why, *contract.notes) if part)
-        digest = work.data.get(contract.name, "")[:12]
-        found.append(
-            {
-                "name": contract.name,
-                "rows": rows,
-                "read": _read(work, contract.name),
-                "known": words,
-                "why": why,
-                "digest": digest,
-            }
-        )
-    return found
-
-
-def _read(work: Work, table: str) -> str:
-    """Where this run read a table from, in words."""
-    told = Counter((one.source, one.note) for one in work.reads if one.table == table)
-    return "; ".join(
-        source + (f", {count} batches" if count > 1 else "") + (f" ({note})" if note else "")
-        for (source, note), count in told.items()
-    ) or ("nothing new" if table in work.tables else "-")
-
-
-def _record(run: Run) -> list[tuple[str, str]]:
-    environment = run.environment
-    libraries = ", ".join(f"{name} {version}" for name, version in environment.libraries.items())
-    named = [
-        ("run", run.id),
-        ("plan digest", run.plan),
-        ("seed", str(run.seed)),
-        ("commit", environment.commit),
-        ("packages digest", environment.lock),
-        ("python", environment.python),
-        ("machine", environment.machine),
-        ("libraries", libraries),
-        ("parent", run.parent or "-"),
-    ]
-    return [*named, *((f"data: {name}", digest) for name, digest in run.data.items())]
-
-
 def _largest(history: pl.DataFrame, entity: tuple[str, ...]) -> list[tuple[Any, ...]]:
     if not entity:
         return [()]
@@ -301,15 +190,6 @@ def _unit(work: Work) -> str:
     return contract.column(series.value).unit or series.value
 
 
-def _words(moment: Moment | None, grid: Grid) -> str:
-    """A grid point in words: the day that it ends, where it ends one."""
-    if not isinstance(moment, datetime):
-        return str(moment)
-    at = moment.astimezone(ZoneInfo(grid.zone))
-    whole = at.time() == time.max
-    return f"{at:%Y-%m-%d}" if whole else f"{at:%Y-%m-%d %H:%M} {grid.zone}"
-
-
 def _local(frame: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     """The frame with `at` as the wall clock of the grid's zone shows it."""
     if grid.integer:
@@ -323,4 +203,4 @@ def _day(grid: Grid) -> pl.Expr:
     return pl.col(CUTOFF).dt.convert_time_zone(grid.zone).dt.strftime("%Y-%m-%d")
 
 
-__all__ = ["FANS", "html_table", "write_page"]
+__all__ = ["FANS", "write_page"]

@@ -18,7 +18,7 @@ def fan(history: pl.DataFrame, forecast: pl.DataFrame, *, title: str, unit: str,
 
     history: at (instant or integer), y. forecast: at, level, value.
     """
-    figure, axes = _figure(5.2, 2.5)
+    figure, axes = figure_of(5.2, 2.5)
     past = history.sort("at").tail(span)
     axes.plot(past["at"].to_numpy(), past["y"].to_numpy(), color="#374151", linewidth=1.0)
     wide = forecast.drop_nulls("level").pivot("level", index="at", values="value").sort("at")
@@ -39,7 +39,7 @@ def fan(history: pl.DataFrame, forecast: pl.DataFrame, *, title: str, unit: str,
 
 def error_by_step(scores: pl.DataFrame, *, metric: str, label: str) -> Any:
     """scores: model, step, value; one line a model, ours on top."""
-    figure, axes = _figure(5.2, 2.8)
+    figure, axes = figure_of(5.2, 2.8)
     for model, part in sorted(scores.group_by("model"), key=lambda item: item[0][0] == "combination"):
         name = str(model[0])
         ordered = part.sort("step")
@@ -61,7 +61,7 @@ def error_by_step(scores: pl.DataFrame, *, metric: str, label: str) -> Any:
 
 def coverage(observed: pl.DataFrame) -> Any:
     """observed: nominal, coverage, low, high (shares): how often intervals covered, against what they promised."""
-    figure, axes = _figure(3.6, 2.8)
+    figure, axes = figure_of(3.6, 2.8)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
     rows = observed.sort("nominal")
     value = rows["coverage"].to_numpy()
@@ -78,7 +78,7 @@ def coverage(observed: pl.DataFrame) -> Any:
 
 def replayed(costs: pl.DataFrame, *, currency: str) -> Any:
     """costs: origin (text), policy, money: what following each policy would have cost at each past origin."""
-    figure, axes = _figure(5.2, 2.8)
+    figure, axes = figure_of(5.2, 2.8)
     origins = costs["origin"].unique().sort().to_list()
     for place, (policy, colour) in enumerate((("combination", BLUE), ("seasonal_naive", ORANGE))):
         part = costs.filter(pl.col("policy") == policy).sort("origin")
@@ -92,7 +92,7 @@ def replayed(costs: pl.DataFrame, *, currency: str) -> Any:
 
 def weights(shares: Sequence[tuple[str, float]]) -> Any:
     """How much each member counts in the combination."""
-    figure, axes = _figure(3.6, 0.5 + 0.35 * len(shares))
+    figure, axes = figure_of(3.6, 0.5 + 0.35 * len(shares))
     names = [NAMES.get(name, name) for name, _ in shares][::-1]
     axes.barh(names, [share for _, share in shares][::-1], color=GREEN, height=0.6)
     axes.set_xlim(0, 1)
@@ -102,7 +102,7 @@ def weights(shares: Sequence[tuple[str, float]]) -> Any:
 
 def cost_curve(curve: pl.DataFrame, *, title: str, currency: str) -> Any:
     """curve: order_up_to, expected_cost, recommended (one row true)."""
-    figure, axes = _figure(5.2, 2.8)
+    figure, axes = figure_of(5.2, 2.8)
     rows = curve.sort("order_up_to")
     axes.plot(rows["order_up_to"].to_numpy(), rows["expected_cost"].to_numpy(), color=BLUE, linewidth=1.8)
     best = rows.filter(pl.col("recommended"))
@@ -117,7 +117,7 @@ def cost_curve(curve: pl.DataFrame, *, title: str, currency: str) -> Any:
 
 def stock(steps: pl.DataFrame) -> Any:
     """steps: period, on_hand and unmet of ours and the baseline, units over all items."""
-    figure, axes = _figure(5.2, 2.8)
+    figure, axes = figure_of(5.2, 2.8)
     at = steps["period"].to_numpy()
     for who, colour, name in (("baseline", ORANGE, NAMES["seasonal_naive"]), ("ours", BLUE, NAMES["combination"])):
         axes.plot(at, steps[f"on_hand_{who}"].to_numpy(), color=colour, linewidth=1.6, label=f"on hand, {name}")
@@ -133,7 +133,7 @@ def stock(steps: pl.DataFrame) -> Any:
 
 def two_paths(path: pl.DataFrame, *, names: tuple[str, str]) -> Any:
     """path: at (instant or integer), a, b: what two runs predict for the same moments."""
-    figure, axes = _figure(5.2, 2.8)
+    figure, axes = figure_of(5.2, 2.8)
     for column, colour, name in zip(("a", "b"), (ORANGE, BLUE), names, strict=True):
         axes.plot(path["at"].to_numpy(), path[column].to_numpy(), color=colour, linewidth=1.8, label=name)
     axes.set_ylim(bottom=min(0.0, float(path.select(pl.min_horizontal(pl.col("a", "b").min())).item())))
@@ -144,7 +144,7 @@ def two_paths(path: pl.DataFrame, *, names: tuple[str, str]) -> Any:
 
 def two_bars(scores: pl.DataFrame) -> Any:
     """scores: metric, a, b: two runs side by side."""
-    figure, axes = _figure(3.6, 2.8)
+    figure, axes = figure_of(3.6, 2.8)
     for place, (column, colour) in enumerate((("a", ORANGE), ("b", BLUE))):
         at = [i + (place - 0.5) * 0.38 for i in range(scores.height)]
         axes.bar(at, scores[column].to_numpy(), width=0.36, color=colour, label=column.upper())
@@ -155,7 +155,7 @@ def two_bars(scores: pl.DataFrame) -> Any:
 
 def error_parts(parts: pl.DataFrame) -> Any:
     """parts: model, bias, variance, covariance (unit of y squared): the mean squared error of each model, in parts."""
-    figure, axes = _figure(5.2, 0.9 + 0.35 * parts.height)
+    figure, axes = figure_of(5.2, 0.9 + 0.35 * parts.height)
     ordered = parts.with_columns(total=pl.sum_horizontal("bias", "variance", "covariance")).sort(
         "total", descending=True
     )
@@ -172,7 +172,7 @@ def error_parts(parts: pl.DataFrame) -> Any:
 
 def error_groups(ratios: pl.DataFrame) -> Any:
     """ratios: dimension, group, ratio: mean squared error of each group over the overall one; 1 is the dashed line."""
-    figure, axes = _figure(5.2, 0.7 + 0.2 * ratios.height)
+    figure, axes = figure_of(5.2, 0.7 + 0.2 * ratios.height)
     names = [
         f"{group}" if name in ("weekday", "month") else f"{name}: {group}" for name, group, _ in ratios.iter_rows()
     ]
@@ -207,7 +207,7 @@ def png(figure: Any) -> bytes:
     return out.getvalue()
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def figure_of(width: float, height: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))

@@ -20,6 +20,7 @@ from foreproof.core.plan import Plan, parse_plan
 from foreproof.core.table import columns_of
 from foreproof.errors import BadInput
 from foreproof.workloads.forecast import ForecastPlan, parse_forecast
+from foreproof.workloads.propensity import PropensityPlan, parse_propensity
 
 PLAN_FILE = "foreproof.yaml"
 
@@ -34,8 +35,30 @@ class Project:
 
     @cached_property
     def forecast(self) -> ForecastPlan:
-        """The plan, parsed for its workload."""
+        """The plan, parsed for its workload; BadInput for a plan of another one."""
+        if self.plan.workload != "forecast":
+            raise BadInput(
+                "workload",
+                found=self.plan.workload,
+                wanted="forecast",
+                fix="this command is for forecasts: use another project",
+            )
         return parse_forecast(self.plan)
+
+    @cached_property
+    def propensity(self) -> PropensityPlan:
+        """The plan, parsed for its workload."""
+        return parse_propensity(self.plan)
+
+    @property
+    def science(self) -> ForecastPlan | PropensityPlan:
+        """The plan, parsed for the workload that it names."""
+        return self.forecast if self.plan.workload == "forecast" else self.propensity
+
+    @property
+    def contracts(self) -> tuple[Contract, ...]:
+        """What each table promises."""
+        return self.science.contracts
 
     @cached_property
     def sources(self) -> dict[str, Source]:
@@ -46,7 +69,7 @@ class Project:
             one = section.section(name)
             one.raw("clean", default=None)  # read by `cleaning`
             found[name] = parse_source(one)
-        unknown = sorted(set(found) - {contract.name for contract in self.forecast.contracts})
+        unknown = sorted(set(found) - {contract.name for contract in self.contracts})
         if unknown:
             raise BadInput(f"sources.{unknown[0]}", found="no contract", wanted=f"tables.{unknown[0]}", fix="add one")
         return found

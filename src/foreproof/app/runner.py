@@ -26,9 +26,11 @@ from foreproof.adapters.catalog import RunRecord
 from foreproof.app import artefacts
 from foreproof.app.history import mirror_run
 from foreproof.app.page import write_page
+from foreproof.app.page_pairs import write_pairs_page
 from foreproof.app.project import Project
 from foreproof.app.serving import promote
-from foreproof.app.stages import PIPELINE, STAGES, Work
+from foreproof.app.stages import STAGES, Work
+from foreproof.app.stages_pairs import pipeline
 from foreproof.core.digest import digest_bytes
 from foreproof.core.log import split_checkpoint
 from foreproof.core.ports import Clock, Progress
@@ -91,7 +93,7 @@ def execute(
         diary.stage = stage
         cpu, wall = time.process_time(), time.monotonic()
         try:
-            work = PIPELINE[stage](work)
+            work = pipeline(project)[stage](work)
         except ForeproofError as error:
             diary.note("error", **error.as_dict())
             return _record(work, diary, error)
@@ -168,12 +170,18 @@ def _run(work: Work, diary: _Diary, error: ForeproofError | None) -> Run:
         parent=diary.parent,
         cutoff=str("" if work.cutoff is None else work.cutoff),
         stage=diary.stage,
-        scores=artefacts.finite({name: work.scored.value(name) for name in ("mase", "wape", "owa")})
-        if work.scored
-        else {},
+        scores=artefacts.finite(_scores(work)),
         verdicts=work.verdicts,
         error=error.as_dict() if error else None,
     )
+
+
+def _scores(work: Work) -> dict[str, float]:
+    if work.scored is not None:
+        return {name: work.scored.value(name) for name in ("mase", "wape", "owa")}
+    if work.judged is not None:
+        return {name: work.judged.value(name) for name in ("auc", "capture10", "calibration_mae")}
+    return {}
 
 
 def _write(run: Run, work: Work, diary: _Diary, folder: Path) -> dict[str, str]:
@@ -187,7 +195,8 @@ def _write(run: Run, work: Work, diary: _Diary, folder: Path) -> dict[str, str]:
     artefacts.write_json(metrics, folder / "metrics.json")
     artefacts.write_json(write_preflight(list(work.findings)), folder / "preflight.json")
     (folder / "verify.py").write_bytes(resources.files("foreproof.core").joinpath("verifier.py").read_bytes())
-    write_page(run, work, tables, folder, head=log_head(work.project))
+    write = write_page if work.project.plan.workload == "forecast" else write_pairs_page
+    write(run, work, tables, folder, head=log_head(work.project))
     diary.write(folder / "logs.jsonl")
     return artefacts.canonical_digests(work, tables, metrics)
 

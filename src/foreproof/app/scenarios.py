@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from foreproof.app import plots
-from foreproof.app.page import html_table
+from foreproof.app.page_base import html_table
 from foreproof.app.project import Project
 from foreproof.core.clock import Moment
 from foreproof.core.contract import Contract, parse_contract

@@ -25,9 +25,12 @@ from foreproof.engine.build import builder
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import Decided, Replayed, decide, origins, replay_decisions
 from foreproof.engine.diagnose import Diagnosis, diagnose
+from foreproof.engine.judge import JudgedPairs, ReplayedLists
 from foreproof.engine.line import Bench, ladder
+from foreproof.engine.pairs import PairServed
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
+from foreproof.engine.shortlist import Listed
 from foreproof.errors import BadInput, ForeproofError
 
 
@@ -66,6 +69,10 @@ class Work:
     decisions: Decisions | None = None
     decided: Decided | None = None
     replayed: Replayed | None = None
+    chances: Mapping[Moment, PairServed] = field(default_factory=dict)
+    judged: JudgedPairs | None = None
+    lists: ReplayedLists | None = None
+    listed: Listed | None = None
 
     @property
     def cleaning(self) -> pl.DataFrame:
@@ -90,7 +97,7 @@ def check(work: Work) -> Work:
     reads: list[Read] = []
     findings: list[Finding] = []
     problems: list[ForeproofError] = []
-    sourced = [contract for contract in project.forecast.contracts if contract.name in project.sources]
+    sourced = [contract for contract in project.contracts if contract.name in project.sources]
     work.progress.stage("check", len(sourced))
     for contract in sourced:
         try:
@@ -110,7 +117,7 @@ def _check_table(
     project: Project, contract: Contract
 ) -> tuple[tuple[tuple[str, Table], ...], list[Read], list[Finding]]:
     """The batches of one table, parsed; raw rows are let go of one batch at a time. Raises BadInput at the first bad one."""
-    source, series = project.sources[contract.name], project.forecast.task.series
+    source, series = project.sources[contract.name], project.science.task.series
     now = None if contract.integer else project.settings.now()
     stored = project.lake.version(contract.name) is not None
     existing = project.lake.table(contract) if stored else None
@@ -181,7 +188,7 @@ def load(work: Work) -> Work:
         )
         work.progress.advance(1)
     lake = work.project.lake
-    contracts = work.project.forecast.contracts
+    contracts = work.project.contracts
     missing = [contract.name for contract in contracts if lake.version(contract.name) is None]
     if missing:
         raise BadInput(f"tables.{missing[0]}", found="no data", wanted="a source or a loaded batch", fix="add sources:")
@@ -202,7 +209,7 @@ def _rehearse(work: Work) -> None:
 
 def features(work: Work) -> Work:
     """Settle the cutoff and compile features for it: what would be served, as known then."""
-    plan, database = work.project.forecast, _database(work)
+    plan, database = work.project.forecast, database_of(work)
     cutoff = latest_cutoff(plan, database)
     line = ladder(plan, cutoff, plan.backtest.origins + 1)
     build = builder(plan, work.bench)
@@ -213,22 +220,22 @@ def features(work: Work) -> Work:
 def train(work: Work) -> Work:
     """Fit every model at every cutoff that is served or calibrates."""
     plan = work.project.forecast
-    built = builder(plan, work.bench)(_database(work), (*work.origins, _cutoff(work)), plan.plan.seed)
+    built = builder(plan, work.bench)(database_of(work), (*work.origins, cutoff_of(work)), plan.plan.seed)
     return replace(work, built=built, served=built.forecasts.detail)
 
 
 def score(work: Work) -> Work:
     """Judge the past origins: scores, coverage, and whether the gain could be chance, and where the error comes from."""
-    past = origins(work.served, before=_cutoff(work))
-    plan, judged = work.project.forecast, _judged(work)
-    scored = backtest(plan, _database(work), judged, past)
+    past = origins(work.served, before=cutoff_of(work))
+    plan, judged = work.project.forecast, before_final(work)
+    scored = backtest(plan, database_of(work), judged, past)
     return replace(work, scored=scored, diagnosis=diagnose(plan, scored, judged))
 
 
 def gauntlet(work: Work) -> Work:
     """Every check beside its planted fault, over the judged origins."""
     plan = work.project.forecast
-    verdicts = prove(plan, _database(work), work.origins, builder(plan, work.bench), progress=work.progress)
+    verdicts = prove(plan, database_of(work), work.origins, builder(plan, work.bench), progress=work.progress)
     return replace(work, verdicts=tuple(verdicts))
 
 
@@ -237,19 +244,19 @@ def order(work: Work) -> Work:
     plan = work.project.forecast
     if plan.ordering is None:
         return work
-    cutoff = _cutoff(work)
+    cutoff = cutoff_of(work)
     past = origins(work.served, before=cutoff)
-    served, view = work.served[cutoff], _database(work).as_of(cutoff)
+    served, view = work.served[cutoff], database_of(work).as_of(cutoff)
     decided = decide(plan.ordering, served, view)
-    replayed = replay_decisions(plan, _judged(work), past, view=view, seed=plan.plan.seed)
+    replayed = replay_decisions(plan, before_final(work), past, view=view, seed=plan.plan.seed)
     return replace(work, decisions=decided.orders, decided=decided, replayed=replayed)
 
 
-def _judged(work: Work) -> Built:
+def before_final(work: Work) -> Built:
     """The build without the final cutoff: what happened after it is not read."""
     if work.built is None:
         raise BadInput("run", found="nothing trained", wanted="the stages in order")
-    before = pl.col("cutoff").to_physical() < ticks(_cutoff(work))
+    before = pl.col("cutoff").to_physical() < ticks(cutoff_of(work))
     built, made = work.built, work.built.forecasts
     forecasts = replace(
         made,
@@ -262,19 +269,21 @@ def _judged(work: Work) -> Built:
     )
 
 
-def _database(work: Work) -> Database:
+def database_of(work: Work) -> Database:
+    """The loaded facts; BadInput before they are."""
     if work.database is None:
         raise BadInput("run", found="nothing loaded", wanted="the stages in order", fix="foreproof load")
     return work.database
 
 
-def _cutoff(work: Work) -> Moment:
+def cutoff_of(work: Work) -> Moment:
+    """The cutoff that is served; BadInput before it is settled."""
     if work.cutoff is None:
         raise BadInput("run", found="no cutoff", wanted="the stages in order", fix="foreproof features")
     return work.cutoff
 
 
-PIPELINE: Mapping[str, Callable[[Work], Work]] = {
+FORECAST: Mapping[str, Callable[[Work], Work]] = {
     "check": check,
     "load": load,
     "features": features,
@@ -285,6 +294,6 @@ PIPELINE: Mapping[str, Callable[[Work], Work]] = {
     "decide": order,
 }
 
-STAGES = tuple(PIPELINE)
+STAGES = tuple(FORECAST)
 
-__all__ = ["PIPELINE", "STAGES", "Read", "Work"]
+__all__ = ["FORECAST", "STAGES", "Read", "Work", "before_final", "check", "cutoff_of", "database_of", "load"]

@@ -13,17 +13,21 @@ from foreproof.core.decide import Floats
 from foreproof.errors import BadInput
 
 Ints = npt.NDArray[np.int64]
-_TINY = 1e-9
+_TINY, _WHOLE = 1e-9, 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Limit:
-    """At least `low` and at most `high` of the rows (positions, rising) may be chosen."""
+    """At least `low` and at most `high` of the rows (positions, rising) may be chosen.
+
+    rule: what it is one case of; limits of one rule (that of every account) stand and fall together.
+    """
 
     name: str
     rows: Ints
     low: int = 0
     high: int = 2**62
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,15 +42,19 @@ def assign(value: Floats, limits: Sequence[Limit], *, most: int) -> Assignment:
     """Max sum v x, x in {0, 1}, sum x <= most, low <= sum over each limit's rows <= high.
 
     value: n, money or chances, at least 0, in the order in which ties are broken. Where the `most` best keep every limit they
-    are the answer; else a mixed-integer programme, solved to the optimum (HiGHS: Huangfu & Hall 2018). Raises BadInput where
-    the limits cannot be met together, with the names of those that clash.
+    are the answer. Else the relaxed programme is solved by the simplex method (HiGHS: Huangfu & Hall 2018): where limits are
+    on groups and on accounts (or on what accounts are nested in) it is a flow in a network, whose corners are whole numbers
+    (Hoffman & Kruskal 1956). Where a corner is not whole, the integer programme follows. Raises BadInput where the limits
+    cannot be met together, with the names of those that clash.
     """
     best = np.sort(np.argsort(-value, kind="stable")[:most])
     inside = np.zeros(value.size, dtype=np.int64)
     inside[best] = 1
     if all(limit.low <= inside[limit.rows].sum() <= limit.high for limit in limits):
         return Assignment(best, float(value[best].sum()))
-    found = _solve(value, limits, most, integral=True)
+    found = _relaxed(value, limits, most)
+    if found.x is not None and np.abs(found.x - np.round(found.x)).max(initial=0.0) > _WHOLE:
+        found = _solve(value, limits, most)
     if found.x is None:
         raise BadInput(
             "list", found=f"limits that cannot be met together: {_clash(value, limits, most)}",
@@ -58,37 +66,45 @@ def assign(value: Floats, limits: Sequence[Limit], *, most: int) -> Assignment:
 
 def marginal_prices(value: Floats, limits: Sequence[Limit], *, most: int) -> list[float]:
     """For each limit, what one more unit of it would add: the dual of the relaxed programme, at least 0."""
-    from scipy.optimize import linprog
-
-    matrix, low, high = _matrix(limits, value.size, most)
-    from scipy.sparse import vstack
-
-    finite_low = low > 0
-    above = vstack([matrix, -matrix[finite_low]], format="csr")
-    bound = np.concatenate([high, -low[finite_low]])
-    found = linprog(-value, A_ub=above, b_ub=bound, bounds=(0.0, 1.0), method="highs")
-    if found.ineqlin is None or found.status != 0:
+    found = _relaxed(value, limits, most)
+    if found.x is None:
         return [0.0] * len(limits)
+    _, low, high = _matrix(limits, value.size, most)
     duals = -np.asarray(found.ineqlin.marginals, dtype=np.float64)
     both = duals[: high.size].copy()
-    both[finite_low] += duals[high.size :]
+    both[low > 0] += duals[high.size :]
     return [max(0.0, float(price)) for price in both[1:]]
 
 
-def _solve(value: Floats, limits: Sequence[Limit], most: int, *, integral: bool) -> Any:
+def _relaxed(value: Floats, limits: Sequence[Limit], most: int) -> Any:
+    """A corner of the programme without whole numbers; `x` is None where nothing is feasible."""
+    from scipy.optimize import linprog
+    from scipy.sparse import vstack
+
+    matrix, low, high = _matrix(limits, value.size, most)
+    above = vstack([matrix, -matrix[low > 0]], format="csr")
+    bound = np.concatenate([high, -low[low > 0]])
+    return linprog(_cost(value), A_ub=above, b_ub=bound, bounds=(0.0, 1.0), method="highs-ds")
+
+
+def _solve(value: Floats, limits: Sequence[Limit], most: int) -> Any:
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     matrix, low, high = _matrix(limits, value.size, most)
-    # Of equal values the earlier row wins: by less than any difference that counts.
-    largest = float(np.abs(value).max(initial=1.0)) or 1.0
-    order = np.arange(value.size) / max(value.size, 1) * largest * _TINY / max(value.size, 1)
     return milp(
-        -(value - order),
+        _cost(value),
         constraints=LinearConstraint(matrix, low, high),
-        integrality=np.full(value.size, int(integral)),
+        integrality=np.ones(value.size),
         bounds=Bounds(0.0, 1.0),
         options={"mip_rel_gap": 0.0},
     )
+
+
+def _cost(value: Floats) -> Floats:
+    """Of equal values the earlier row wins: by less than any difference that counts."""
+    largest = float(np.abs(value).max(initial=1.0)) or 1.0
+    order = np.arange(value.size) / max(value.size, 1) * largest * _TINY / max(value.size, 1)
+    return np.asarray(order - value)
 
 
 def _matrix(limits: Sequence[Limit], size: int, most: int) -> tuple[Any, Floats, Floats]:
@@ -105,13 +121,17 @@ def _matrix(limits: Sequence[Limit], size: int, most: int) -> tuple[Any, Floats,
 
 
 def _clash(value: Floats, limits: Sequence[Limit], most: int) -> str:
-    """A smallest set of limits that clash: each is left out in turn, and stays out where the rest still clash."""
-    kept = list(limits)
-    for limit in limits:
-        fewer = [one for one in kept if one is not limit]
-        if _solve(value, fewer, most, integral=True).x is None:
-            kept = fewer
-    said = [f"{limit.name} ({limit.low or '0'} to {limit.high if limit.high < 2**61 else 'any'})" for limit in kept]
+    """Rules that clash, none of them to spare: each is left out in turn, and stays out where the rest still clash."""
+    kept = list(dict.fromkeys(limit.rule or limit.name for limit in limits))
+    nothing = np.zeros_like(value)
+    for rule in list(kept):
+        fewer = [one for one in limits if (one.rule or one.name) in kept and (one.rule or one.name) != rule]
+        if _solve(nothing, fewer, most).x is None:
+            kept.remove(rule)
+    said = []
+    for rule in kept:
+        case = next(limit for limit in limits if (limit.rule or limit.name) == rule)
+        said.append(f"{rule} ({case.low} to {case.high if case.high < 2**61 else 'any'})")
     return ", ".join([*said, f"capacity {most}"])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from foreproof.core.decide import Floats
-from foreproof.decisions.shortlist import CONTACTED, SEGMENT, VALUE, ListTerms, choose
+from foreproof.decisions.shortlist import CONTACTED, SEGMENT, VALUE, ListTerms, chosen_rows
 from foreproof.decisions.shortlist import WORTH as MONEY
 from foreproof.decisions.shortlist import P as CHANCE
 from foreproof.errors import BadInput
@@ -57,7 +57,7 @@ def capacity_curve(
     whole = float(beliefs[CHANCE].sum())
     rows = []
     for count in counts:
-        listed = choose(beliefs, terms.sized(min(count, beliefs.height)), entity=entity).rows
+        listed = chosen_rows(beliefs, terms.sized(min(count, beliefs.height)), entity=entity)
         buyers = float(listed[CHANCE].sum())
         share = buyers / whole if whole > 0.0 else 0.0
         rows.append((listed.height, buyers, buyers / max(listed.height, 1), share, float(listed[VALUE].sum())))
@@ -91,7 +91,7 @@ def size_segments(accounts: pl.DataFrame, account: str, value: str) -> pl.DataFr
 
 
 def diversity(rows: pl.DataFrame, group: str) -> dict[str, float]:
-    """`largest`: share of the largest group; `evenness`: entropy over its maximum, 1 for one group; `groups`."""
+    """`largest`: share of the largest group; `evenness`: entropy over its maximum, 1 for one group; `groups`: how many."""
     shares = (rows[group].value_counts(sort=True)["count"] / max(rows.height, 1)).to_numpy()
     if not shares.size:
         raise BadInput("diversity", found="an empty list", wanted="at least one pair")
@@ -101,7 +101,7 @@ def diversity(rows: pl.DataFrame, group: str) -> dict[str, float]:
 
 
 def fairness(rows: pl.DataFrame, beliefs: pl.DataFrame, segment: str) -> pl.DataFrame:
-    """By segment: `listed`, `population`, `buyers` (shares of the list, of pairs, of expected buyers), `ratio` = listed / buyers."""
+    """By segment the shares `listed`, of the `population`, of expected `buyers`, and `ratio` = listed / buyers."""
     whole = beliefs.group_by(segment, maintain_order=True).agg(
         (pl.len() / beliefs.height).alias("population"),
         (pl.col(CHANCE).sum() / float(beliefs[CHANCE].sum() or 1.0)).alias("buyers"),

@@ -22,6 +22,7 @@ By = Literal["value", "capture"]
 P, WORTH, VALUE, RANK, BADGE = "p", "worth", "expected", "rank", "badge"
 SEGMENT, REP, REGION, CONTACTED, SCORE = "segment", "rep", "region", "contacted", "score"
 _COOL = "cool-down"
+_MOST_PRICED = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +101,52 @@ def choose(beliefs: pl.DataFrame, terms: ListTerms, *, entity: tuple[str, str]) 
     beliefs: two entity columns (account, group), `cutoff`, `p`, `worth`, and what the terms name: segment, rep, region,
     contacted (days since the last contact, null for never), score, badge; one row a pair. Ties go by the pair's name.
     Rows that cannot be chosen are set aside first: with capacity K and at most m pairs an account, a pair is chosen only if
-    it is among the K + K / m + 1 best of its group, segment and representative, since of so many better ones at most K are
-    chosen and at most K / m belong to an account that is full, and any other could take its place. Raises BadInput.
+    it is among the K + K / m + 1 best of its group (and of its segment and representative, where these are limited), since of
+    so many better ones at most K are chosen and at most K / m belong to an account that is full, and any other could take its
+    place. Raises BadInput.
     """
-    rows = _checked(beliefs, terms, entity)
-    value = _value(rows, terms)
-    rows = rows.with_columns(pl.Series("_value", value)).sort("_value", *entity, descending=[True, False, False])
-    capacity = capacity_of(rows, terms)
-    cool = _cooling(rows, terms)
-    ready = rows.filter(~cool)
-    pruned = _pruned(ready, capacity, terms, entity)
-    limits = limits_of(pruned, rows, terms, capacity, entity)
-    gain = pruned["_value"].to_numpy()
-    found = assign(gain, limits, most=capacity)
-    chosen = pruned[found.chosen].with_row_index(RANK, offset=1).with_columns(pl.col(RANK).cast(pl.Int64))
-    prices = _prices(gain, limits, found, capacity)
-    free = rows.head(capacity)
+    ready = _prepared(beliefs, terms, entity)
+    gain = ready.pruned["_value"].to_numpy()
+    found = assign(gain, ready.limits, most=ready.capacity)
+    chosen = _ranked(ready.pruned, found)
+    prices = _prices(gain, ready.limits, found, ready.capacity)
     return Chosen(
-        rows=_told(chosen, rows, prices, entity),
+        rows=_told(chosen, ready.rows, prices, entity),
         prices=prices,
-        swaps=_swaps(free, chosen, prices, pruned, terms, entity),
+        swaps=_swaps(ready, chosen, prices, terms, entity),
         value=found.value,
-        capacity=capacity,
+        capacity=ready.capacity,
     )
+
+
+def chosen_rows(beliefs: pl.DataFrame, terms: ListTerms, *, entity: tuple[str, str]) -> pl.DataFrame:
+    """The rows of `choose` without reasons: for replays and for many lengths, where nobody asks what limits cost."""
+    ready = _prepared(beliefs, terms, entity)
+    found = assign(ready.pruned["_value"].to_numpy(), ready.limits, most=ready.capacity)
+    return _ranked(ready.pruned, found).with_columns((pl.col(P) * pl.col(WORTH)).alias(VALUE)).drop("_value")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """Pairs from best to worst: all, and those that can be chosen, with the limits on the latter."""
+
+    rows: pl.DataFrame
+    pruned: pl.DataFrame
+    limits: list[Limit]
+    capacity: int
+
+
+def _prepared(beliefs: pl.DataFrame, terms: ListTerms, entity: tuple[str, str]) -> _Ready:
+    rows = _checked(beliefs, terms, entity)
+    rows = rows.with_columns(pl.Series("_value", _value(rows, terms)))
+    rows = rows.sort("_value", *entity, descending=[True, False, False])
+    capacity = capacity_of(rows, terms)
+    pruned = _pruned(rows.filter(~_cooling(rows, terms)), capacity, terms, entity)
+    return _Ready(rows, pruned, limits_of(pruned, rows, terms, capacity, entity), capacity)
+
+
+def _ranked(pruned: pl.DataFrame, found: Assignment) -> pl.DataFrame:
+    return pruned[found.chosen].with_row_index(RANK, offset=1).with_columns(pl.col(RANK).cast(pl.Int64))
 
 
 def capacity_of(rows: pl.DataFrame, terms: ListTerms) -> int:
@@ -163,7 +187,7 @@ def limits_of(
             limits.append(Limit(f"fair {name}", at, max(0, int(np.ceil(least - 1e-9))), int(np.floor(most + 1e-9))))
     if terms.per_account is not None:
         crowded = {n: at for n, at in _places(pruned, account).items() if len(at) > terms.per_account}
-        limits += [Limit(f"account {name}", at, 0, terms.per_account) for name, at in crowded.items()]
+        limits += [Limit(f"account {n}", at, 0, terms.per_account, "per account") for n, at in crowded.items()]
     return limits
 
 
@@ -224,7 +248,8 @@ def _cooling(rows: pl.DataFrame, terms: ListTerms) -> pl.Series:
 
 
 def _pruned(rows: pl.DataFrame, capacity: int, terms: ListTerms, entity: tuple[str, str]) -> pl.DataFrame:
-    cell = [entity[1], *(name for name in (SEGMENT, REP) if name in rows.columns)]
+    parted = terms.hybrid or terms.floors or terms.fair is not None
+    cell = [entity[1], *([SEGMENT] if parted else []), *([REP] if terms.per_rep is not None else [])]
     keep = capacity + (capacity // terms.per_account + 1 if terms.per_account else 0)
     return rows.filter(pl.int_range(pl.len()).over(cell) < keep)
 
@@ -240,59 +265,59 @@ def _none() -> Ints:
 
 
 def _prices(value: Floats, limits: list[Limit], found: Assignment, capacity: int) -> pl.DataFrame:
-    """Each limit's price; one that is not binding costs nothing."""
+    """Each rule's price: one that is not binding costs nothing. Limits of one rule are one line, its tightest.
+
+    A price is one more solve; of very many pairs (_MOST_PRICED) it is left null, and the marginal price stands alone.
+    """
     inside = np.zeros(value.size, dtype=np.int64)
     inside[found.chosen] = 1
-    used = [int(inside[limit.rows].sum()) for limit in limits]
-    binding = [limit.low >= many or limit.high <= many for limit, many in zip(limits, used, strict=True)]
     free = float(np.sort(value)[::-1][:capacity].sum())
     costs = found.value < free - 1e-12 * max(1.0, abs(free))
     duals = marginal_prices(value, limits, most=capacity) if limits and costs else [0.0] * len(limits)
+    rules: dict[str, list[tuple[Limit, int, float]]] = {}
+    for limit, dual in zip(limits, duals, strict=True):
+        rules.setdefault(limit.rule or limit.name, []).append((limit, int(inside[limit.rows].sum()), dual))
     rows = []
-    for limit, many, binds, dual in zip(limits, used, binding, duals, strict=True):
-        price = 0.0
-        if binds and costs:
-            others = [one for one in limits if one is not limit]
+    for rule, cases in rules.items():
+        binding = [dual for limit, many, dual in cases if limit.low >= many or limit.high <= many]
+        price: float | None = 0.0
+        if binding and costs and value.size > _MOST_PRICED:
+            price = None
+        elif binding and costs:
+            others = [one for one in limits if (one.rule or one.name) != rule]
             price = max(0.0, assign(value, others, most=capacity).value - found.value)
-        high = limit.high if limit.high < 2**61 else None
-        rows.append((limit.name, limit.low, high, many, price, dual if binds else 0.0))
+        tightest = cases[0][0]
+        high = tightest.high if tightest.high < 2**61 else None
+        used = max(many for _, many, _ in cases)
+        rows.append((rule, tightest.low, high, used, price, max(binding, default=0.0)))
     schema = {"limit": pl.String, "low": pl.Int64, "high": pl.Int64, "used": pl.Int64}
     return pl.DataFrame(rows, schema={**schema, "price": pl.Float64, "marginal": pl.Float64}, orient="row")
 
 
 def _swaps(
-    free: pl.DataFrame,
-    chosen: pl.DataFrame,
-    prices: pl.DataFrame,
-    pruned: pl.DataFrame,
-    terms: ListTerms,
-    entity: tuple[str, str],
+    ready: _Ready, chosen: pl.DataFrame, prices: pl.DataFrame, terms: ListTerms, entity: tuple[str, str]
 ) -> pl.DataFrame:
+    """What the free list (the `capacity` best) has and this one has not, best first, beside what came in its stead."""
     names = list(entity)
+    free = ready.rows.head(ready.capacity)
     out = free.join(chosen, on=names, how="anti", maintain_order="left")
     came = chosen.join(free, on=names, how="anti", maintain_order="left")
     full = {
-        name
-        for name, high, used in prices.select("limit", "high", "used").iter_rows()
-        if high is not None and used >= high
+        n for n, high, used in prices.select("limit", "high", "used").iter_rows() if high is not None and used >= high
     }
-    ready = set(pruned.select(names).iter_rows())
+    crowded = set(chosen.group_by(names[0]).len().filter(pl.col("len") >= (terms.per_account or 2**31))[names[0]])
+    possible = set(ready.pruned.select(names).iter_rows())
     rows = []
     for place, row in enumerate(out.iter_rows(named=True)):
         pair = (row[names[0]], row[names[1]])
-        may = [
-            f"account {pair[0]}",
-            f"cap {pair[1]}",
-            f"rep {row.get(REP)}",
-            f"hybrid {row.get(SEGMENT)}",
-            f"fair {row.get(SEGMENT)}",
-        ]
-        limit = _COOL if terms.cool_down and pair not in ready else next((one for one in may if one in full), "floor")
+        may = [f"cap {pair[1]}", f"rep {row.get(REP)}", f"hybrid {row.get(SEGMENT)}", f"fair {row.get(SEGMENT)}"]
+        limit = next((one for one in may if one in full), "floor")
+        limit = "per account" if pair[0] in crowded else limit
+        limit = _COOL if terms.cool_down and pair not in possible else limit
         instead = came.row(place, named=True) if place < came.height else {}
         rows.append((*pair, limit, *(instead.get(name) for name in names), row["_value"] - instead.get("_value", 0.0)))
     texts = [*names, "limit", *(f"{name}_instead" for name in names)]
-    schema = {**dict.fromkeys(texts, pl.String()), "lost": pl.Float64()}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema={**dict.fromkeys(texts, pl.String()), "lost": pl.Float64()}, orient="row")
 
 
 def _told(chosen: pl.DataFrame, rows: pl.DataFrame, prices: pl.DataFrame, entity: tuple[str, str]) -> pl.DataFrame:
@@ -301,7 +326,7 @@ def _told(chosen: pl.DataFrame, rows: pl.DataFrame, prices: pl.DataFrame, entity
     told = chosen.join(rate, on=entity[1], how="left", maintain_order="left")
     capped = [
         n.removeprefix("cap ")
-        for n in prices.filter(pl.col("limit").str.starts_with("cap "), pl.col("price") > 0)["limit"]
+        for n in prices.filter(pl.col("limit").str.starts_with("cap "), pl.col("marginal") > 0)["limit"]
     ]
     why = pl.format(
         "rank {} of {}: p {} (mean of its group {}), worth {}, expected {}{}",
@@ -357,6 +382,7 @@ __all__ = [
     "P",
     "capacity_of",
     "choose",
+    "chosen_rows",
     "limits_of",
     "one_segment_each",
     "parse_list",

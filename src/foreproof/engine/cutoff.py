@@ -11,11 +11,12 @@ from foreproof.core.grid import Grid, parse_moment
 from foreproof.core.view import Database
 from foreproof.errors import BadInput
 from foreproof.workloads.forecast import ForecastPlan
+from foreproof.workloads.propensity import PropensityPlan
 
 _FRAGMENT = 0.5
 
 
-def latest_cutoff(plan: ForecastPlan, database: Database) -> Moment:
+def latest_cutoff(plan: ForecastPlan | PropensityPlan, database: Database) -> Moment:
     """The plan's cutoff (a date means the end of that local day's period), else the end of the last whole period.
 
     A last period with fewer than half the rows that are usual for its phase of the season is a fragment, and the history

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,7 @@ from foreproof.engine.serve import Served
 from foreproof.errors import BadInput
 from foreproof.workloads.forecast import ForecastPlan
 
+S = TypeVar("S")
 _CURVE = 21
 """Levels around an order at which its cost curve is drawn."""
 
@@ -124,7 +126,7 @@ def held_at(ordering: Ordering, totals: pl.DataFrame, view: View) -> pl.DataFram
     return keys.join(found, on=entity, how="left", maintain_order="left").with_columns(pl.col(units).fill_null(0.0))
 
 
-def origins(served: Mapping[Moment, Served], *, before: Moment) -> dict[Moment, Served]:
+def origins(served: Mapping[Moment, S], *, before: Moment) -> dict[Moment, S]:
     """The served cutoffs before a moment, in order."""
     return {c: s for c, s in sorted(served.items(), key=lambda item: ticks(item[0])) if ticks(c) < ticks(before)}
 

@@ -77,7 +77,8 @@ class Calibrated:
         rng = np.random.default_rng(trial.seed)
         found = cluster_bootstrap(rows[trial.entity[0]].to_numpy(), statistics, rng=rng).intervals[metric]
         outcome: Outcome = "passed" if found.estimate <= self.limit else "failed"
-        words = f"chances are off by {found.estimate:.3f} in the mean of ten bins (95% interval {found.low:.3f} to {found.high:.3f})"
+        error = f"chances are off by {found.estimate:.3f} in the mean of ten bins"
+        words = f"{error} (95% interval {found.low:.3f} to {found.high:.3f})"
         return Verdict(self.name, outcome, found.estimate, self.limit, words, {"low": found.low, "high": found.high})
 
 

@@ -1,0 +1,73 @@
+"""The tables of a propensity run."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from foreproof.app.stages import Work
+from foreproof.core.clock import Moment, ticks, time_column
+from foreproof.core.predict import CUTOFF
+from foreproof.engine.pairs import PairServed
+
+
+def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
+    """What the finished stages made, by name; a table without columns is left out."""
+    found: dict[str, pl.DataFrame] = {}
+    if work.final is not None:
+        found["features"] = work.final.rows
+    if work.built is not None:
+        found["examples"] = work.built.forecasts.manifest
+        found["chances"] = pl.concat([work.chances[c].rows for c in sorted(work.chances, key=ticks)])
+        found["calibrators"] = pl.concat([_calibrators(c, one) for c, one in work.chances.items()])
+        found["blend"] = pl.concat([_weights(c, one) for c, one in work.chances.items()])
+    if work.judged is not None:
+        found |= {
+            "pair_scores": work.judged.scores,
+            "pair_gain": work.judged.gain,
+            "reliability": work.judged.reliability,
+            "gains": work.judged.gains,
+            "base_rates": work.judged.flags,
+        }
+    if work.lists is not None:
+        found |= {"list_replay": work.lists.totals, "list_gain": work.lists.gain}
+    if work.listed is not None:
+        chosen = work.listed.chosen
+        found |= {
+            "list": chosen.rows,
+            "list_prices": chosen.prices,
+            "list_swaps": chosen.swaps,
+            "list_curve": work.listed.curve,
+            "list_fairness": work.listed.fair,
+            "list_moves": work.listed.moves,
+        }
+    return {name: frame for name, frame in found.items() if frame.width}
+
+
+def _calibrators(cutoff: Moment, served: PairServed) -> pl.DataFrame:
+    """Each calibrator of each segment: judged forward in time, chosen or refused, and why."""
+    parts = []
+    for segment, chosen in served.chosen.items():
+        table = chosen.summary
+        parts.append(table.select(_at(cutoff, table.height), pl.lit(segment).alias("segment"), pl.all()))
+    return pl.concat(parts)
+
+
+def _weights(cutoff: Moment, served: PairServed) -> pl.DataFrame:
+    """Each member's weight in each segment's blend."""
+    weights = served.weights
+    rows = [
+        (segment, member, weight)
+        for segment in served.chosen
+        for member, weight in zip(weights.members, weights.own.get(segment, weights.weights), strict=True)
+    ]
+    frame = pl.DataFrame(rows, schema={"segment": pl.String, "model": pl.String, "weight": pl.Float64}, orient="row")
+    return frame.select(_at(cutoff, frame.height), pl.all())
+
+
+def _at(cutoff: Moment, rows: int) -> pl.Series:
+    import numpy as np
+
+    return time_column(CUTOFF, np.full(rows, ticks(cutoff), dtype=np.int64), integer=isinstance(cutoff, int))
+
+
+__all__ = ["pair_tables"]

@@ -1,0 +1,182 @@
+"""The page of a propensity run: the list first, then whether past lists would have been right, and what each limit costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from foreproof.app import plots_pairs
+from foreproof.app.page_base import html_table, moment_words, tile, write_html, write_plots
+from foreproof.app.stages import Work
+from foreproof.core.run import Run
+from foreproof.engine.judge import EVERY, OURS
+from foreproof.workloads.propensity import WHITESPACE
+
+_SHOWN, _SWAPS = 200, 100
+_METRICS = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae")
+
+
+def write_pairs_page(
+    run: Run, work: Work, tables: Mapping[str, pl.DataFrame], folder: Path, *, head: Mapping[str, Any]
+) -> None:
+    """`index.html`, and each plot as PNG under `plots/`."""
+    drawn = write_plots(_figures(work, tables), folder)
+    parts = {
+        **_list_part(work, tables, drawn),
+        **_judged_part(work, tables, drawn),
+        **_limits_part(work, tables),
+        **_chances_part(work, tables),
+    }
+    write_html("pairs.html", run, work, {"tiles": _tiles(work), **parts}, folder, head=head)
+
+
+def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "reliability" in tables:
+        found["reliability"] = plots_pairs.reliability(tables["reliability"])
+    if "gains" in tables:
+        found["gains"] = plots_pairs.gains(tables["gains"])
+    if "list_replay" in tables and tables["list_replay"].height:
+        found["list_replay"] = plots_pairs.replayed_lists(tables["list_replay"], currency=_money(work))
+    if "list" in tables:
+        found["list_by_group"] = plots_pairs.by_group(tables["list"], work.project.propensity.task.group)
+    return found
+
+
+def _tiles(work: Work) -> list[dict[str, str]]:
+    tiles = []
+    if work.listed is not None:
+        rows = work.listed.chosen.rows
+        expected, buyers = float(rows["expected"].sum()), float(rows["p"].sum())
+        note = f"of {work.listed.beliefs.height:,} pairs that never bought; {buyers:,.0f} expected to buy"
+        tiles.append(tile("On the list", f"{rows.height:,}", note))
+        tiles.append(
+            tile("Expected", f"{expected:,.0f} {_money(work)}", "p x worth over the list, before any effect of a call")
+        )
+    if work.lists is not None:
+        gain = work.lists.gain.filter(pl.col("against") == "popularity", pl.col("what") == "money")
+        if gain.height:
+            row = gain.row(0, named=True)
+            note = f"{_money(work)} more than lists by popularity, 95% interval {row['low']:,.0f} to {row['high']:,.0f}"
+            tiles.append(tile("Caught in the replay", f"{row['value']:,.0f}", note))
+    if work.judged is not None:
+        scores = work.judged.scores.filter(
+            pl.col("cutoff") == EVERY, pl.col("segment") == WHITESPACE, pl.col("who") == OURS
+        )
+        named = {row["metric"]: row for row in scores.iter_rows(named=True)}
+        if "capture10" in named:
+            row, base = named["capture10"], work.judged.value("capture10", who="base")
+            note = f"in the best tenth of pairs, {row['low']:.0%} to {row['high']:.0%}; base rates {base:.0%}"
+            tiles.append(tile("Buyers caught (whitespace)", f"{row['value']:.0%}", note))
+        if "calibration_mae" in named:
+            row = named["calibration_mae"]
+            tiles.append(
+                tile(
+                    "Chances are off by",
+                    f"{row['value']:.3f}",
+                    f"mean of ten bins, {row['low']:.3f} to {row['high']:.3f}",
+                )
+            )
+    return tiles
+
+
+def _list_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
+    if work.listed is None or work.cutoff is None:
+        note = "The plan has no <code>list</code> section: add a capacity for whom to call."
+        return {
+            "list_note": note if work.cutoff else "No list was made.",
+            "list_table": "",
+            "list_rest": "",
+            "list_charts": [],
+        }
+    plan, rows = work.project.propensity, tables["list"].sort("rank")
+    entity = list(plan.task.entity)
+    shown = ["rank", *entity, "p", "worth", "expected", "segment", "badge", "because"]
+    by = "expected money" if plan.shortlist and plan.shortlist.by == "value" else "chance"
+    at = moment_words(work.cutoff, plan.task.series.grid)
+    note = (
+        f"Made from what was known at the end of {at}: pairs without a purchase in {plan.task.owned} steps, ranked by {by}; "
+        f"a chance is that of a purchase within {plan.task.horizon} steps."
+    )
+    rest = f"The first {_SHOWN} of {rows.height}; all are in tables/list.csv." if rows.height > _SHOWN else ""
+    charts = [{"svg": drawn["list_by_group"], "caption": "The list by group."}] if "list_by_group" in drawn else []
+    table = rows.head(_SHOWN).select([name for name in shown if name in rows.columns])
+    return {"list_note": note, "list_table": html_table(table), "list_rest": rest, "list_charts": charts}
+
+
+def _judged_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
+    if work.judged is None:
+        return {"judged_note": "No past cutoff was judged.", "judged_charts": [], "replay_table": "", "score_table": ""}
+    grid = work.project.propensity.task.series.grid
+    places = ", ".join(moment_words(origin, grid) for origin in work.origins)
+    captions = {
+        "list_replay": "What the pairs on each list bought in the steps after it.",
+        "gains": "Buyers caught, calling the most likely first.",
+        "reliability": "Said against seen; bars are exact 95% intervals.",
+    }
+    own = work.judged.scores.filter(pl.col("cutoff") == EVERY).pivot("metric", index=["segment", "who"], values="value")
+    order = [name for name in _METRICS if name in own.columns]
+    return {
+        "judged_note": f"At each past cutoff ({places}) all of it was run on what was known then, and judged by what followed.",
+        "judged_charts": [{"svg": drawn[name], "caption": words} for name, words in captions.items() if name in drawn],
+        "replay_table": html_table(tables["list_replay"]) if "list_replay" in tables else "",
+        "replay_note": _gain_words(work),
+        "score_table": html_table(own.select("segment", "who", *order).sort("segment", "who")),
+    }
+
+
+def _gain_words(work: Work) -> str:
+    if work.lists is None:
+        return ""
+    said = []
+    for row in work.lists.gain.iter_rows(named=True):
+        unit = "buyers" if row["what"] == "y" else _money(work)
+        said.append(
+            f"against {row['against']}: {row['value']:+,.0f} {unit} ({row['low']:+,.0f} to {row['high']:+,.0f})"
+        )
+    return "Lists of the same length; ours " + "; ".join(said) + ". 95% intervals draw accounts." if said else ""
+
+
+def _limits_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    parts = {
+        "prices": "list_prices",
+        "swaps": "list_swaps",
+        "curve": "list_curve",
+        "fair": "list_fairness",
+        "moves": "list_moves",
+    }
+    found: dict[str, Any] = {}
+    for name, table in parts.items():
+        frame = tables.get(table, pl.DataFrame())
+        found[f"{name}_table"] = html_table(frame.head(_SWAPS)) if frame.height else ""
+    jaccard = work.listed.jaccard if work.listed is not None else None
+    found["moves_note"] = (
+        "" if jaccard is None else f"Against the list of the cutoff before: overlap {jaccard:.0%} (Jaccard)"
+    )
+    return found
+
+
+def _chances_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    note = "Members are blended and calibrated on what they had said at earlier cutoffs, once it had settled."
+    if work.cutoff is None or "calibrators" not in tables:
+        return {"chances_note": note, "calibrators_table": "", "flags_table": ""}
+    last = tables["calibrators"].filter(pl.col("cutoff") == pl.col("cutoff").max()).drop("cutoff")
+    flags = tables.get("base_rates", pl.DataFrame())
+    wrong = flags.filter(pl.col("flag") != "").height if flags.height else 0
+    note += " A calibrator that was worse than none forward in time is refused."
+    note += f" {wrong} base rates are flagged." if wrong else ""
+    return {
+        "chances_note": note,
+        "calibrators_table": html_table(last),
+        "flags_table": html_table(flags) if flags.height else "",
+    }
+
+
+def _money(work: Work) -> str:
+    return work.project.propensity.worth.currency
+
+
+__all__ = ["write_pairs_page"]

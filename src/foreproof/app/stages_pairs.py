@@ -1,0 +1,88 @@
+"""The stages of a propensity run: the same names in the same order, other work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from foreproof.app.project import Project
+from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load
+from foreproof.core.clock import Moment
+from foreproof.decisions.shortlist import chosen_rows
+from foreproof.engine.cutoff import latest_cutoff
+from foreproof.engine.decide import origins
+from foreproof.engine.judge import judge_pairs, replay_lists
+from foreproof.engine.line import ladder
+from foreproof.engine.pairs import pair_builder
+from foreproof.engine.prove import prove
+from foreproof.engine.shortlist import beliefs_at, list_now
+
+
+def features(work: Work) -> Work:
+    """Settle the cutoff and compile features for it: what would be served, as known then."""
+    plan, database = work.project.propensity, database_of(work)
+    cutoff = latest_cutoff(plan, database)
+    line = ladder(plan, cutoff, plan.backtest.origins + 1)
+    final = pair_builder(plan, work.bench)(database, (cutoff,), plan.plan.seed)
+    return replace(work, cutoff=cutoff, origins=tuple(line[:-1]), final=final)
+
+
+def train(work: Work) -> Work:
+    """Fit every classifier at every cutoff that is served or calibrates; blend and calibrate."""
+    plan, cutoffs = work.project.propensity, (*work.origins, cutoff_of(work))
+    built = pair_builder(plan, work.bench)(database_of(work), cutoffs, plan.plan.seed)
+    return replace(work, built=built, chances=built.forecasts.detail)
+
+
+def score(work: Work) -> Work:
+    """Judge the past cutoffs, repeat and whitespace pairs apart."""
+    plan = work.project.propensity
+    past = origins(work.chances, before=cutoff_of(work))
+    return replace(work, judged=judge_pairs(plan, before_final(work), past, seed=plan.plan.seed))
+
+
+def gauntlet(work: Work) -> Work:
+    """Every check beside its planted fault, over the judged cutoffs."""
+    plan = work.project.propensity
+    build = pair_builder(plan, work.bench)
+    return replace(work, verdicts=tuple(prove(plan, database_of(work), work.origins, build, progress=work.progress)))
+
+
+def shortlist(work: Work) -> Work:
+    """Whom to call now, and what past lists would have caught."""
+    plan = work.project.propensity
+    if plan.shortlist is None:
+        return work
+    panel = plan.task.panel(database_of(work))
+    past = origins(work.chances, before=cutoff_of(work))
+    lists = {
+        cutoff: chosen_rows(beliefs_at(plan, served, panel.spent(cutoff)), plan.shortlist, entity=plan.task.entity)
+        for cutoff, served in past.items()
+    }
+    cutoff: Moment = cutoff_of(work)
+    before = lists[max(lists, key=str)] if lists else None
+    return replace(
+        work,
+        lists=replay_lists(plan, before_final(work), past, lists, seed=plan.plan.seed),
+        listed=list_now(plan, work.chances[cutoff], panel.spent(cutoff), before),
+    )
+
+
+PROPENSITY: Mapping[str, Callable[[Work], Work]] = {
+    "check": check,
+    "load": load,
+    "features": features,
+    "train": train,
+    "backtest": score,
+    "prove": gauntlet,
+    "predict": lambda work: work,
+    "decide": shortlist,
+}
+
+
+def pipeline(project: Project) -> Mapping[str, Callable[[Work], Work]]:
+    """The stages of a project's workload."""
+    return FORECAST if project.plan.workload == "forecast" else PROPENSITY
+
+
+__all__ = ["PROPENSITY", "pipeline"]
