@@ -45,6 +45,18 @@ def new_forecast(
     commands.new_forecast(folder, data)
 
 
+@new_app.command("propensity")
+def new_propensity(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="where to make it")],
+    data: Annotated[Path, typer.Option(help="a CSV, Parquet or Excel file of purchases")],
+    account: Annotated[str, typer.Option(help="the column that says who bought")],
+    group: Annotated[str, typer.Option(help="the column that says what kind of product")],
+    value: Annotated[str, typer.Option(help="the column that says for how much")],
+) -> None:
+    """Guess a plan from a file of purchases, and write it with comments."""
+    commands.new_propensity(folder, data, account=account, group=group, value=value)
+
+
 def _stage(name: str, words: str) -> None:
     def command(project: Folder = Path(), horizon: Horizon = None, tag: Tag = "", parent: Parent = "") -> None:
         raise typer.Exit(commands.run(project, until=name, horizon=horizon, tag=tag, parent=parent))

@@ -19,6 +19,7 @@ from foreproof.app.diff import diff
 from foreproof.app.diff_page import write_diff
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
+from foreproof.app.guess_pairs import guess_pairs
 from foreproof.app.progress import Terminal
 from foreproof.app.project import PLAN_FILE, open_project
 from foreproof.app.runner import Outcome, execute
@@ -50,12 +51,26 @@ _STYLE = {
 
 def new_forecast(folder: Path, data: Path) -> None:
     """Write `foreproof.yaml` and a README into a new folder."""
-    target = folder / PLAN_FILE
-    if target.exists():
-        raise BadInput(str(target), found="a plan already", wanted="a new folder", fix="choose another DIR")
-    url = os.path.relpath(data.resolve(), folder.resolve()).replace(os.sep, "/")
-    text = guess_plan(data.resolve(), url=url, now=datetime.now(UTC))
+    url = _fresh(folder, data)
+    _write_new(folder, guess_plan(data.resolve(), url=url, now=datetime.now(UTC)))
+
+
+def new_propensity(folder: Path, data: Path, *, account: str, group: str, value: str) -> None:
+    """Write `foreproof.yaml` and a README into a new folder, for a file of purchases."""
+    url, now = _fresh(folder, data), datetime.now(UTC)
+    _write_new(folder, guess_pairs(data.resolve(), account=account, group=group, value=value, url=url, now=now))
+
+
+def _fresh(folder: Path, data: Path) -> str:
+    """How the plan names the data; a folder that has a plan is refused."""
+    if (folder / PLAN_FILE).exists():
+        raise BadInput(str(folder / PLAN_FILE), found="a plan already", wanted="a new folder", fix="choose another DIR")
+    return os.path.relpath(data.resolve(), folder.resolve()).replace(os.sep, "/")
+
+
+def _write_new(folder: Path, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    target = folder / PLAN_FILE
     target.write_text(text, encoding="utf-8")
     readme = resources.files("foreproof.app").joinpath("templates/project_readme.md").read_text(encoding="utf-8")
     (folder / "README.md").write_text(readme, encoding="utf-8")
@@ -377,6 +392,7 @@ __all__ = [
     "log_rotate_key",
     "log_verify",
     "new_forecast",
+    "new_propensity",
     "report",
     "run",
     "runs_diff",

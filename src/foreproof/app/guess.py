@@ -29,7 +29,7 @@ _EVERY = ("1h", "1d", "1w", "1mo", "1q", "1y")
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
+class FileStamp:
     """The stamp column, how it is written ("" for typed or integer), and its ticks."""
 
     column: str
@@ -39,6 +39,7 @@ class _Stamp:
 
     @property
     def integer(self) -> bool:
+        """Whether it counts steps."""
         return self.every == "integer"
 
 
@@ -49,40 +50,40 @@ def guess_plan(path: Path, *, now: datetime, url: str = "") -> str:
 
     Raises SourceError for a file that cannot be read, BadInput where no column is a date or no column is a number.
     """
-    source, raw = _read(path)
-    stamp = _stamp(raw, str(path))
+    source, raw = read_file(path)
+    stamp = stamp_of(raw, str(path))
     numbers = {
-        name: values for name in raw.columns if name != stamp.column and (values := _numbers(raw[name])) is not None
+        name: values for name in raw.columns if name != stamp.column and (values := numbers_of(raw[name])) is not None
     }
-    target = _target(numbers, raw, str(path))
+    target = target_of(numbers, raw, str(path))
     series = [name for name in raw.columns if name not in (stamp.column, target) and _names(raw[name], name in numbers)]
-    decimals = _decimals(raw[target], numbers[target])
+    decimals = decimals_of(raw[target], numbers[target])
     repeats = int(raw.select([*series, stamp.column]).is_duplicated().sum())
     summed = bool(repeats) or (decimals == 0 and float(numbers[target].min() or 0) >= 0)  # type: ignore[arg-type]
     periods = int(stamp.ticks.max() - stamp.ticks.min()) + 1
     horizon, origins, calibrations = _reach(stamp.every, periods)
     table = re.sub(r"\W+", "_", path.stem).strip("_").lower() or "facts"
     low = "low: 0, " if float(numbers[target].min() or 0) >= 0 else ""  # type: ignore[arg-type]
-    columns = [f"      {_word(name)}: text" for name in series]
-    columns.append(f"      {_word(target)}: {{type: decimal, decimals: {decimals}, {low}unit: {_word(target)}}}")
+    columns = [f"      {word(name)}: text" for name in series]
+    columns.append(f"      {word(target)}: {{type: decimal, decimals: {decimals}, {low}unit: {word(target)}}}")
     found = f"{raw.height} rows, {raw.select(series).n_unique() if series else 1} series, {periods} periods of {stamp.every}"
     gap = "zero" if summed and not stamp.integer else "missing"
     lines = [
         f"# Written by `foreproof new forecast` on {now:%Y-%m-%d}: {found}.",
         "# Lines marked GUESS were read off the file. Mend what is wrong; docs/plan.md explains every setting.",
         "schema: 1",
-        f"name: {_word(path.stem)}",
+        f"name: {word(path.stem)}",
         "workload: forecast",
         "seed: 1",
         "",
         "sources:",
-        f"  {table}: {_flow(_source_settings(source, url or str(path)))}    # GUESS: how the file is written",
+        f"  {table}: {flow(source_settings(source, url or str(path)))}    # GUESS: how the file is written",
         "",
         "tables:",
         f"  {table}:",
-        f"    key: {_key(series, stamp, bool(repeats))}    # GUESS: "
+        f"    key: {key_of(series, stamp, bool(repeats))}    # GUESS: "
         + (f"{repeats} rows repeat, so a row is its own key" if repeats else "no two rows share it"),
-        f"    happened: {_flow(_happened(stamp))}    # GUESS: when each fact took place",
+        f"    happened: {flow(happened_of(stamp))}    # GUESS: when each fact took place",
         "    known: same_as_happened    # GUESS: readable at once; name a column or a delay if it is not",
         "    zone: UTC    # GUESS: whose days these are",
         "    columns:",
@@ -90,8 +91,8 @@ def guess_plan(path: Path, *, now: datetime, url: str = "") -> str:
         "",
         "series:",
         f"  table: {table}",
-        f"  by: [{', '.join(_word(name) for name in series)}]    # GUESS: one series for each of these",
-        f"  value: {_word(target)}",
+        f"  by: [{', '.join(word(name) for name in series)}]    # GUESS: one series for each of these",
+        f"  value: {word(target)}",
         f"  aggregate: {'sum' if summed else 'mean'}    # GUESS: how the rows of one period become one value",
         f"  every: {stamp.every}    # GUESS: the commonest step between rows",
         f"  gap: {gap}    # GUESS: what a period without rows is worth: zero, missing or carry",
@@ -105,7 +106,8 @@ def guess_plan(path: Path, *, now: datetime, url: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(path: Path) -> tuple[Files, pl.DataFrame]:
+def read_file(path: Path) -> tuple[Files, pl.DataFrame]:
+    """The file as a source of its own, and its raw rows; BadInput for a file that is not there."""
     if not path.is_file():
         raise BadInput(str(path), found="no such file", wanted="a CSV, Parquet or Excel file", fix="check --data")
     if (kind := format_of(path.name)) != "csv":
@@ -132,17 +134,17 @@ def _encoding(body: bytes) -> str:
     return "latin-1"
 
 
-def _stamp(raw: pl.DataFrame, subject: str) -> _Stamp:
+def stamp_of(raw: pl.DataFrame, subject: str) -> FileStamp:
     """The first column that reads as dates; failing that, one of whole numbers that is named like a clock."""
     likely = sorted(raw.columns, key=lambda name: (name.lower() not in _DATES, raw.columns.index(name)))
     for name in likely:
         for pattern, read_as in _readings(raw[name]):
             every = _every(read_as, pattern)
-            return _Stamp(name, pattern, every, parse_grid(every).index(tick_values(read_as)))
+            return FileStamp(name, pattern, every, parse_grid(every).index(tick_values(read_as)))
     for name in likely:
         steps = raw[name].cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
         if name.lower() in (*_DATES, "t", "step") and not steps.null_count():
-            return _Stamp(name, "", "integer", steps.to_numpy())
+            return FileStamp(name, "", "integer", steps.to_numpy())
     raise BadInput(
         subject,
         found=f"no column of dates among {', '.join(raw.columns)}",
@@ -190,7 +192,8 @@ def _dense(grid: Grid, ticks: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
     return bool(len(periods) >= 0.3 * (periods.max() - periods.min() + 1))
 
 
-def _numbers(column: pl.Series) -> pl.Series | None:
+def numbers_of(column: pl.Series) -> pl.Series | None:
+    """The column as numbers, None where it holds none."""
     if column.dtype == pl.Boolean:
         return None
     values = column.str.strip_chars().cast(pl.Float64, strict=False) if column.dtype == pl.String else column
@@ -199,7 +202,8 @@ def _numbers(column: pl.Series) -> pl.Series | None:
     return values.cast(pl.Float64)
 
 
-def _target(numbers: Mapping[str, pl.Series], raw: pl.DataFrame, subject: str) -> str:
+def target_of(numbers: Mapping[str, pl.Series], raw: pl.DataFrame, subject: str) -> str:
+    """The number to predict: by its name, else the most varied one."""
     named = [name for wanted in _TARGETS for name in numbers if name.lower() == wanted]
     varied = sorted(numbers, key=lambda name: (numbers[name].n_unique(), raw.columns.index(name)))
     if not named and not varied:
@@ -221,7 +225,8 @@ def _names(column: pl.Series, numeric: bool) -> bool:
     )
 
 
-def _decimals(raw: pl.Series, values: pl.Series) -> int:
+def decimals_of(raw: pl.Series, values: pl.Series) -> int:
+    """How many decimals the numbers have, at most 6."""
     for decimals in range(7):
         scaled = values.drop_nulls() * 10**decimals
         if scaled.is_empty() or float((scaled - scaled.round()).abs().max() or 0.0) < 1e-6:  # type: ignore[arg-type,unused-ignore]
@@ -238,7 +243,8 @@ def _reach(every: str, periods: int) -> tuple[int, int, int]:
     return horizon, max(1, min(4, room - calibrations)), calibrations
 
 
-def _happened(stamp: _Stamp) -> dict[str, Any]:
+def happened_of(stamp: FileStamp) -> dict[str, Any]:
+    """The contract's `happened`."""
     settings: dict[str, Any] = {"column": stamp.column}
     if stamp.pattern:
         settings["formats"] = [stamp.pattern]
@@ -247,7 +253,8 @@ def _happened(stamp: _Stamp) -> dict[str, Any]:
     return settings
 
 
-def _source_settings(source: Files, url: str) -> dict[str, Any]:
+def source_settings(source: Files, url: str) -> dict[str, Any]:
+    """The plan's source."""
     settings: dict[str, Any] = {"url": url}
     if source.format == "csv":
         how = source.dialect
@@ -255,16 +262,32 @@ def _source_settings(source: Files, url: str) -> dict[str, Any]:
     return settings
 
 
-def _key(series: Sequence[str], stamp: _Stamp, repeats: bool) -> str:
-    return "[]" if repeats else f"[{', '.join(_word(name) for name in (*series, stamp.column))}]"
+def key_of(series: Sequence[str], stamp: FileStamp, repeats: bool) -> str:
+    """The contract's key."""
+    return "[]" if repeats else f"[{', '.join(word(name) for name in (*series, stamp.column))}]"
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True).strip()
 
 
-def _word(text: str) -> str:
-    return _flow(text).removesuffix("...").strip()
+def word(text: str) -> str:
+    """A text as YAML."""
+    return flow(text).removesuffix("...").strip()
 
 
-__all__ = ["guess_plan"]
+__all__ = [
+    "FileStamp",
+    "decimals_of",
+    "flow",
+    "guess_plan",
+    "happened_of",
+    "key_of",
+    "numbers_of",
+    "read_file",
+    "source_settings",
+    "stamp_of",
+    "target_of",
+    "word",
+]

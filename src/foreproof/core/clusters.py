@@ -126,8 +126,16 @@ def statistics_of(
         of_curves[f"lift{100 * share:g}"] = partial(lift_of, share=share)
         of_curves[f"capture{100 * share:g}"] = partial(capture_of, share=share)
 
+    held: list[tuple[Floats, Curve]] = []
+
+    def curve(weight: Floats) -> Curve:
+        """The curve of a weighting, made once for all scores of it: they are asked for one after the other."""
+        if not held or held[0][0] is not weight:
+            held[:] = [(weight, curve_of(rows, weight))]
+        return held[0][1]
+
     def curved(score: Callable[[Curve], float]) -> Statistic:
-        return lambda weight: score(curve_of(rows, weight))
+        return lambda weight: score(curve(weight))
 
     found = {name: curved(score) for name, score in of_curves.items()}
     found["brier"] = lambda weight: brier(y, p, weight=weight)

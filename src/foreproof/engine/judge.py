@@ -30,9 +30,9 @@ class JudgedPairs:
     """What past cutoffs showed.
 
     scores: `cutoff` (text, `all` for all of them), `segment` (repeat, whitespace, pooled), `who`, `metric`, `value`, `low`,
-    `high` (null but for ours), `pairs`, `buyers`. gain: `segment`, `metric`, `against`, `value`, `low`, `high`: ours less
-    theirs, paired, accounts drawn. reliability: `segment` and `core.score_binary.reliability`. gains: `segment`, tenths. flags:
-    `cutoff`, `segment`, `rate`, `buyers`, `flag`.
+    `high` (ours over all cutoffs, segments apart; else null), `pairs`, `buyers`. gain: `segment`, `metric`, `against`, `value`,
+    `low`, `high`: ours less theirs, paired, accounts drawn. reliability: `segment` and `core.score_binary.reliability`. gains:
+    `segment`, tenths. flags: `cutoff`, `segment`, `rate`, `buyers`, `flag`.
     """
 
     scores: pl.DataFrame
@@ -75,8 +75,10 @@ def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
         part = judged if segment == POOLED else judged.filter(pl.col(SEGMENT) == segment)
         for cutoff in [*part[CUTOFF].unique(maintain_order=True).to_list(), None]:
             here = part if cutoff is None else part.filter(pl.col(CUTOFF) == cutoff)
-            scores += _scores(plan, here, segment, cutoff, members, rng)
-        gain += _gains(plan, part, segment, members, rng)
+            # intervals where they are read: over all cutoffs, and not for the pooled figure, which oversells
+            drawn = rng if cutoff is None and segment != POOLED else None
+            scores += _scores(plan, here, segment, cutoff, members, drawn)
+        gain += _gains(plan, part, segment, members, rng) if segment != POOLED else []
         if part.height:
             curve = reliability(part["y"].to_numpy(), part[P].to_numpy())
             curves.append(curve.select(pl.lit(segment).alias(SEGMENT), pl.all()))
@@ -185,7 +187,7 @@ def _scores(
     segment: str,
     cutoff: Moment | None,
     members: list[str],
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> list[tuple[object, ...]]:
     if not rows.height or not 0.0 < float(rows["y"].mean()) < 1.0:  # type: ignore[arg-type]
         return []
@@ -195,7 +197,7 @@ def _scores(
     for who, column in {OURS: P, BASE: BASE, RAW: RAW, **{name: name for name in members}}.items():
         statistics = statistics_of(y, rows[column].to_numpy(), names=_SCORES)
         intervals: Mapping[str, Interval] = {}
-        if who == OURS:
+        if who == OURS and rng is not None:
             intervals = cluster_bootstrap(rows[plan.task.account].to_numpy(), statistics, rng=rng).intervals
         for metric, score in statistics.items():
             held = intervals.get(metric)
