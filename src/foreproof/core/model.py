@@ -89,7 +89,7 @@ class Explains(Protocol):
     """An optional protocol of a `Fitted`."""
 
     def contributions(self, now: Now) -> pl.DataFrame:
-        """Additive contributions of each feature to each prediction, in the prediction's unit."""
+        """Additive contributions of each feature to each prediction, in its unit; to a probability, in log odds."""
         ...
 
 
