@@ -10,7 +10,7 @@ import polars as pl
 
 from foreproof.app import plots
 from foreproof.app.diagnosis import diagnosis_figures, pair_matrix
-from foreproof.app.page_base import html_table, moment_words, tile, write_html, write_plots
+from foreproof.app.page_base import html_table, tile, write_html, write_plots
 from foreproof.app.page_orders import order_figures, orders_part
 from foreproof.app.stages import Work
 from foreproof.core.grid import Grid
@@ -111,11 +111,7 @@ def _forecast_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
     count = tables["forecast"].select(task.entity).n_unique() if "forecast" in tables and task.entity else len(fans)
     rest = f"The {len(fans)} largest of {count} series; all are in tables/forecast.csv." if count > len(fans) else ""
     grid = task.series.grid
-    note = (
-        f"Made from what was known at the end of {moment_words(work.cutoff, grid)}."
-        if names
-        else "No forecast was made."
-    )
+    note = f"Made from what was known at the end of {grid.say(work.cutoff)}." if names else "No forecast was made."
     return {"fans": fans, "more": rest, "forecast_note": note}
 
 
@@ -129,7 +125,7 @@ def _accuracy_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mappin
     if work.scored is None:
         note = "No past origin was judged."
     else:
-        places = ", ".join(moment_words(origin, work.project.forecast.task.series.grid) for origin in work.origins)
+        places = ", ".join(work.project.forecast.task.series.grid.say(origin) for origin in work.origins)
         note = (
             f"At each past origin ({places}) the whole pipeline was run on what was known then, and judged by what followed. "
             "MASE, RMSSE and OWA below 1 beat their naive reference."

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, time
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from foreproof.app import plots
 from foreproof.app.stages import Work
-from foreproof.core.clock import Moment
-from foreproof.core.grid import Grid
 from foreproof.core.run import Run
 
 
@@ -143,13 +139,4 @@ def _record(run: Run) -> list[tuple[str, str]]:
     return [*named, *((f"data: {name}", digest) for name, digest in run.data.items())]
 
 
-def moment_words(moment: Moment | None, grid: Grid) -> str:
-    """A grid point in words: the day that it ends, where it ends one."""
-    if not isinstance(moment, datetime):
-        return str(moment)
-    at = moment.astimezone(ZoneInfo(grid.zone))
-    whole = at.time() == time.max
-    return f"{at:%Y-%m-%d}" if whole else f"{at:%Y-%m-%d %H:%M} {grid.zone}"
-
-
-__all__ = ["html_table", "moment_words", "tile", "write_html", "write_plots"]
+__all__ = ["html_table", "tile", "write_html", "write_plots"]

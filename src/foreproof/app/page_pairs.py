@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from foreproof.app import plots_pairs
-from foreproof.app.page_base import html_table, moment_words, tile, write_html, write_plots
+from foreproof.app.page_base import html_table, tile, write_html, write_plots
 from foreproof.app.stages import Work
 from foreproof.core.run import Run
 from foreproof.engine.judge import EVERY, OURS
@@ -96,7 +96,7 @@ def _list_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[st
     entity = list(plan.task.entity)
     shown = ["rank", *entity, "p", "worth", "expected", "segment", "badge", "because"]
     by = "expected money" if plan.shortlist and plan.shortlist.by == "value" else "chance"
-    at = moment_words(work.cutoff, plan.task.series.grid)
+    at = plan.task.series.grid.say(work.cutoff)
     note = (
         f"Made from what was known at the end of {at}: pairs without a purchase in {plan.task.owned} steps, ranked by {by}; "
         f"a chance is that of a purchase within {plan.task.horizon} steps."
@@ -111,7 +111,7 @@ def _judged_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[
     if work.judged is None:
         return {"judged_note": "No past cutoff was judged.", "judged_charts": [], "replay_table": "", "score_table": ""}
     grid = work.project.propensity.task.series.grid
-    places = ", ".join(moment_words(origin, grid) for origin in work.origins)
+    places = ", ".join(grid.say(origin) for origin in work.origins)
     captions = {
         "list_replay": "What the pairs on each list bought in the steps after it.",
         "gains": "Buyers caught, calling the most likely first.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, assert_never
 from zoneinfo import ZoneInfo
 
@@ -80,6 +80,13 @@ class Grid:
     def shift(self, values: Ticks, steps: int | Ticks) -> Ticks:
         """`add` for many ticks at once."""
         return self.at(self.index(values) + steps)
+
+    def say(self, t: Moment | None) -> str:
+        """A grid point in words: the local day that it ends, where it ends one."""
+        if not isinstance(t, datetime):
+            return str(t)
+        at = t.astimezone(ZoneInfo(self.zone))
+        return f"{at:%Y-%m-%d}" if at.time() == time.max else f"{at:%Y-%m-%d %H:%M} {self.zone}"
 
     def between(self, a: Moment, b: Moment) -> list[Moment]:
         """The grid points in (a, b]."""

@@ -12,6 +12,7 @@ from foreproof.core.clock import Moment, ticks
 from foreproof.core.clusters import cluster_bootstrap, statistics_of
 from foreproof.core.compare import Interval
 from foreproof.core.decide import Floats
+from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF
 from foreproof.core.score_binary import reliability
 from foreproof.core.trial import Built
@@ -91,7 +92,7 @@ def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
         gain=pl.DataFrame(gain, schema=words, orient="row"),
         reliability=pl.concat(curves) if curves else pl.DataFrame(),
         gains=tenths,
-        flags=_flags(judged),
+        flags=_flags(judged, plan.task.series.grid),
     )
 
 
@@ -140,7 +141,11 @@ def replay_lists(
         before = ours
     names = ("pairs", "buyers", "precision", "capture", "money", "value_capture")
     found = [
-        (who, str(cutoff), *(realised(rows, outcomes[cutoff], entity=entity)[name] for name in names))
+        (
+            who,
+            plan.task.series.grid.say(cutoff),
+            *(realised(rows, outcomes[cutoff], entity=entity)[name] for name in names),
+        )
         for who, parts in chosen.items()
         for cutoff, rows in parts.items()
     ]
@@ -191,7 +196,7 @@ def _scores(
 ) -> list[tuple[object, ...]]:
     if not rows.height or not 0.0 < float(rows["y"].mean()) < 1.0:  # type: ignore[arg-type]
         return []
-    y, at = rows["y"].to_numpy(), EVERY if cutoff is None else str(cutoff)
+    y, at = rows["y"].to_numpy(), EVERY if cutoff is None else plan.task.series.grid.say(cutoff)
     found: list[tuple[object, ...]] = []
     buyers = float(y.sum())
     for who, column in {OURS: P, BASE: BASE, RAW: RAW, **{name: name for name in members}}.items():
@@ -229,13 +234,14 @@ def _gains(
     ]
 
 
-def _flags(judged: pl.DataFrame) -> pl.DataFrame:
+def _flags(judged: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     """Base rates by cutoff and segment, and what is wrong with them."""
     rates = judged.group_by(CUTOFF, SEGMENT, maintain_order=True).agg(
         pl.col("y").mean().alias("rate"), pl.col("y").sum().alias("buyers")
     )
     said = [check_cutoff(rate, int(buyers)) for rate, buyers in rates.select("rate", "buyers").iter_rows()]
-    return rates.with_columns(pl.col(CUTOFF).cast(pl.String), pl.Series("flag", said, dtype=pl.String))
+    named = pl.Series(CUTOFF, [grid.say(cutoff) for cutoff in rates[CUTOFF].to_list()], dtype=pl.String)
+    return rates.with_columns(named, pl.Series("flag", said, dtype=pl.String))
 
 
 __all__ = ["OURS", "POOLED", "JudgedPairs", "ReplayedLists", "judge_pairs", "judged_rows", "replay_lists"]

@@ -1,0 +1,177 @@
+"""A propensity through the installed program: a plan from a file, a list with its page, and what is refused."""
+
+from __future__ import annotations
+
+import random as chance
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from foreproof.app.cli import app
+from foreproof.app.progress import Silent
+from foreproof.app.project import open_project
+from foreproof.app.runner import Outcome, execute
+from foreproof.errors import BadInput, ForeproofError, LawError
+
+GROUPS = ("apples", "bread", "cheese", "dill")
+PLAN = """
+schema: 1
+name: shop calls
+workload: propensity
+seed: 3
+sources:
+  lines: {url: lines.csv}
+tables:
+  lines:
+    key: [customer, kind, date]
+    happened: {column: date, formats: ["%Y-%m-%d"]}
+    known: same_as_happened
+    zone: Europe/Paris
+    columns:
+      customer: text
+      kind: text
+      amount: {type: decimal, decimals: 2, low: 0, unit: euros}
+pairs: {table: lines, account: customer, group: kind, value: amount, active: 42, owned: 42}
+horizon: 14
+models: [logistic, boost]
+backtest: {origins: 2, calibrations: 3, examples: 3}
+worth: {margin: 0.5, currency: euros}
+list: {top: 0.1, cap: 0.5, per_account: 1}
+proof: {calibration: 0.08}
+"""
+
+
+def lines(customers: int = 150, days: int = 190) -> Iterator[str]:
+    """Customers with tastes and a rhythm of their own; bread sells together with cheese."""
+    drawn = chance.Random(5)
+    start = date(2024, 1, 1)
+    yield "customer,kind,date,amount"
+    for c in range(customers):
+        often, taste = drawn.uniform(0.02, 0.25), [drawn.random() ** 2 for _ in GROUPS]
+        for day in range(days):
+            if drawn.random() < often:
+                for g, kind in enumerate(GROUPS):
+                    if drawn.random() < taste[g] * (1.5 if kind == "cheese" else 1.0):
+                        yield f"c{c:03d},{kind},{start + timedelta(days=day)},{drawn.uniform(1, 20):.2f}"
+
+
+def given(folder: Path, plan: str = PLAN) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "foreproof.yaml").write_text(plan, encoding="utf-8")
+    (folder / "lines.csv").write_text("\n".join(lines()) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    folder = given(tmp_path_factory.mktemp("shop"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("FOREPROOF_WORKERS", "1")
+        return execute(open_project(folder), progress=Silent())
+
+
+def table(outcome: Outcome, name: str) -> pl.DataFrame:
+    return pl.read_parquet(outcome.folder / "tables" / f"{name}.parquet")
+
+
+def test_a_run_ends_with_a_list_its_reasons_and_its_proof(outcome: Outcome) -> None:
+    assert outcome.error is None
+    assert {v.name: v.control_caught for v in outcome.run.verdicts} == dict.fromkeys(
+        ("rebuild", "gap law", "duplicates", "beats the base rate", "calibration"), True
+    )
+    listed = table(outcome, "list")
+    assert listed["rank"].to_list() == list(range(1, listed.height + 1))
+    assert listed["customer"].is_unique().all()
+    assert listed["kind"].value_counts()["count"].max() <= 0.5 * listed.height + 1
+    assert listed["because"].str.contains("expected").all()
+    chances = table(outcome, "chances")
+    assert chances["p"].is_between(0, 1).all()
+    assert set(chances["segment"]) == {"repeat", "whitespace"}
+    text = outcome.page.read_text(encoding="utf-8")
+    for words in ("Whom to call", "What the limits cost", "Past lists, replayed", "Said against seen"):
+        assert words in text
+
+
+def test_only_pairs_that_never_bought_are_listed(outcome: Outcome) -> None:
+    listed = table(outcome, "list")
+    kinds = table(outcome, "chances").filter(pl.col("segment") == "repeat", pl.col("cutoff") == listed["cutoff"][0])
+    assert listed.join(kinds, on=["customer", "kind"], how="semi").is_empty()
+
+
+def test_the_model_finds_more_than_the_base_rate(outcome: Outcome) -> None:
+    scores = table(outcome, "pair_scores").filter(pl.col("cutoff") == "all", pl.col("metric") == "log_loss")
+    value = {(s, w): v for s, w, v in scores.select("segment", "who", "value").iter_rows()}
+    assert value["pooled", "foreproof"] < value["pooled", "base"]
+
+
+def test_a_second_run_gives_the_same_bytes(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREPROOF_WORKERS", "1")
+    again = execute(open_project(outcome.folder.parents[1]), progress=Silent())
+    assert again.run.id == outcome.run.id
+    for path in sorted((outcome.folder / "tables").glob("*.csv")):
+        assert path.read_bytes() == (again.folder / "tables" / path.name).read_bytes(), path.name
+
+
+def test_a_plan_is_guessed_from_a_file_of_purchases(tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text("\n".join(lines(40, 120)) + "\n", encoding="utf-8")
+    words = ["--account", "customer", "--group", "kind", "--value", "amount", "--data", str(tmp_path / "lines.csv")]
+    made = CliRunner().invoke(app, ["new", "propensity", str(tmp_path / "p"), *words], catch_exceptions=False)
+    assert made.exit_code == 0
+    project = open_project(tmp_path / "p")
+    assert project.propensity.task.entity == ("customer", "kind")
+    assert isinstance(CliRunner().invoke(app, ["new", "propensity", str(tmp_path / "p"), *words]).exception, BadInput)
+    wrong = [*words[:-1], str(tmp_path / "nowhere.csv")]
+    assert isinstance(CliRunner().invoke(app, ["new", "propensity", str(tmp_path / "q"), *wrong]).exception, BadInput)
+    lost = ["--account", "nobody", *words[2:]]
+    assert isinstance(CliRunner().invoke(app, ["new", "propensity", str(tmp_path / "q"), *lost]).exception, BadInput)
+    assert isinstance(CliRunner().invoke(app, ["voi", "-C", str(tmp_path / "p")]).exception, BadInput)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "words"),
+    [
+        ("    known: same_as_happened\n", "", ForeproofError, "known"),
+        ("owned: 42}", "owned: 42, label_from: 0}", LawError, "law 3"),
+        ("table: lines,", "table: nowhere,", ForeproofError, "nowhere"),
+        ("account: customer", "account: amount", ForeproofError, "text column"),
+        ("value: amount", "value: kind", ForeproofError, "number column"),
+        ("list: {top: 0.1", "list: {top: 0", ForeproofError, r"list\.top"),
+        ("worth: {margin: 0.5", "worth: {margin: 0", ForeproofError, "more than 0"),
+        ("proof: {", "calibration: [magic]\nproof: {", ForeproofError, "magic"),
+        ("models: [logistic, boost]", "models: [oracle]", ForeproofError, "oracle"),
+        ("horizon: 14", "horizon: 14\nfeatures: [{over: count, of: lines, window: 7, lag: -1}]", LawError, "law 3"),
+        ("horizon: 14", "horizon: 14\nsurprise: 1", ForeproofError, "surprise"),
+    ],
+)
+def test_a_plan_that_leaks_or_cannot_be_is_refused(
+    tmp_path: Path, old: str, new: str, kind: type[Exception], words: str
+) -> None:
+    folder = given(tmp_path / "p", PLAN.replace(old, new))
+    with pytest.raises(kind, match=words):
+        _ = open_project(folder).propensity
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("c1,bread,2024-01-05,3.00\n", "settled|history|cutoff|population"),
+        (
+            "".join(f"c{i % 3},bread,2024-{1 + i // 28:02d}-{1 + i % 28:02d},1.00\n" for i in range(150)),
+            "list|positive|negative|buy",
+        ),
+    ],
+)
+def test_too_little_to_learn_from_is_refused_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, words: str
+) -> None:
+    monkeypatch.setenv("FOREPROOF_WORKERS", "1")
+    folder = given(tmp_path / "p")
+    (folder / "lines.csv").write_text("customer,kind,date,amount\n" + rows, encoding="utf-8")
+    outcome = execute(open_project(folder), progress=Silent())
+    assert outcome.run.status == "refused"
+    assert outcome.error is not None
+    assert any(word in str(outcome.error) for word in words.split("|")), str(outcome.error)
