@@ -76,10 +76,12 @@ def tables_of(work: Work) -> dict[str, pl.DataFrame]:
     if work.verdicts:
         found["verdicts"] = verdict_table(work.verdicts)
     entity = work.project.science.task.entity
-    return {
-        name: frame.sort([c for c in (*entity, *TABLE_KEYS[name]) if c in frame.columns])
-        for name, frame in found.items()
-    }
+    return {name: frame.sort([c for c in _order(name, entity) if c in frame.columns]) for name, frame in found.items()}
+
+
+def _order(name: str, entity: tuple[str, ...]) -> tuple[str, ...]:
+    """What orders a table's rows; a list is read from the top."""
+    return TABLE_KEYS[name] if name == "list" else (*entity, *TABLE_KEYS[name])
 
 
 def verdict_table(verdicts: tuple[Verdict, ...]) -> pl.DataFrame:
