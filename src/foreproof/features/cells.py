@@ -127,9 +127,9 @@ def facts(table: Table, value: pl.Expr, *, by: Sequence[str], grid: Grid, where:
 
 
 def clocked(
-    table: Table, values: Mapping[str, pl.Expr], *, by: Sequence[str], grid: Grid, where: tuple[Where, Where]
+    table: Table, values: Mapping[str, pl.Expr], *, by: Sequence[str], grid: Grid, where: tuple[Where, Where], order: bool = True
 ) -> pl.DataFrame:
-    """`facts` with any number of values, empty ones too."""
+    """`facts` with any number of values, empty ones too; without `order` no `_happened`, `_known` and `_batch`."""
     constant = table.contract.known.kind == "constant"
     if not constant and is_integer(table.rows[KNOWN]) != grid.integer:
         raise BadInput(
@@ -157,13 +157,15 @@ def clocked(
     period = period_numbers(grid, happened)
     since = period if np.array_equal(happened, known) else period_numbers(grid, known)
     until = period_numbers(grid, tick_values(rows[UNTIL]))
-    return rows.with_columns(pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until)).filter(
-        pl.col(SINCE) < pl.col(UNTIL)
-    )
+    rows = rows if order else rows.drop(HAPPENED, KNOWN, BATCH)
+    rows = rows.with_columns(pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until))
+    return rows if (since < until).all() else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
 
 
 def period_numbers(grid: Grid, values: Ticks) -> Ticks:
     """`grid.index`, with BEGINNING and FOREVER as -FAR and FAR: no calendar reaches them."""
+    if len(values) > 1 and values[0] == values[-1] and (values == values[0]).all():
+        return np.full(len(values), period_numbers(grid, values[:1])[0], dtype=np.int64)
     inside = np.abs(values) < _OUTSIDE
     if inside.all():
         return grid.index(values)

@@ -33,8 +33,10 @@ def event_source(
     values = {f"v:{name}": stored_number(column) for name, column in found.items()}
     values |= {f"d:{name}": _value(table, name) for name in named}
     by = list(keys.columns)
-    rows = clocked(table, values, by=by, grid=grid, where=(events.keep, events.drop))
-    rows = coded_by_column(rows, keys).rename({f"v:{name}": name for name in found})
+    ordered = any("last" in taken for taken in kinds.values())
+    values[CODE] = _code_of(keys)
+    rows = clocked(table, values, by=by, grid=grid, where=(events.keep, events.drop), order=ordered).drop(by)
+    rows = _placed(rows, keys).rename({f"v:{name}": name for name in found})
     numbers = {
         name: Number(column.scale, column.type == "real", tuple(sorted(kinds[name]))) for name, column in found.items()
     }
@@ -46,28 +48,44 @@ def event_source(
     else:
         calm, late = rows, rows.clear()
     different = {name: _different(rows, f"d:{name}", restless) for name in named}
+    del rows
     size = keys.height if by else 1
-    return EventSource(key, size, block_of(calm, numbers), late, different, numbers)
+    return EventSource(key, size, block_of(calm.drop(SINCE, UNTIL), numbers), late, different, numbers)
 
 
-def coded_by_column(rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
-    """`cells.coded`, column by column: text becomes a small number before rows are matched."""
-    if not keys.width:
-        return rows.with_columns(pl.lit(0, dtype=pl.Int64).alias(CODE))
-    code, whole = pl.lit(0, dtype=pl.Int64), pl.lit(0, dtype=pl.Int64)
-    encoders = []
+def _code_of(keys: pl.DataFrame) -> pl.Expr:
+    """The number of a row's name among all combinations of the keys' words, null where a word is not theirs.
+
+    Text is compared once, with the words of its own column; rows are matched by numbers after that.
+    """
+    code = pl.lit(0, dtype=pl.Int64)
     for name in keys.columns:
-        values = keys[name].unique().sort()
-        number = pl.Series(name, np.arange(len(values)), dtype=pl.Int64)
-        encoders.append(pl.DataFrame({name: values, f"_{name}": number}))
-        code, whole = code * len(values) + pl.col(f"_{name}"), whole * len(values) + pl.col(f"_{name}")
-    places = keys
-    for encoder in encoders:
-        rows = rows.join(encoder, on=encoder.columns[0], how="inner", maintain_order="left")
-        places = places.join(encoder, on=encoder.columns[0], how="left", maintain_order="left")
-    table = places.select(whole.alias("_whole")).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(CODE))
-    found = rows.with_columns(code.alias("_whole")).drop(*(f"_{name}" for name in keys.columns), *keys.columns)
-    return found.join(table, on="_whole", how="inner", maintain_order="left").drop("_whole")
+        words = keys[name].drop_nulls().unique().sort()
+        code = code * len(words) + _place(pl.col(name), words)
+    return code
+
+
+def _place(column: pl.Expr, words: pl.Series) -> pl.Expr:
+    if words.dtype == pl.String:
+        return column.cast(pl.Enum(words), strict=False).to_physical().cast(pl.Int64)
+    places = np.arange(len(words), dtype=np.int64)
+    return column.replace_strict(words, pl.Series(places), default=None, return_dtype=pl.Int64)
+
+
+def _placed(rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    """Rows with `_code` as `_code_of` makes it, to `_code` as the position among the keys; rows of no key are left out."""
+    if not keys.width:
+        return rows
+    whole = keys.select(_code_of(keys).alias(CODE))[CODE]
+    most = 1
+    for name in keys.columns:
+        most *= keys[name].drop_nulls().n_unique()
+    if most == keys.height and not whole.null_count():
+        # every combination is a key, and keys are sorted: the number is the position
+        return rows.filter(pl.col(CODE).is_not_null()) if rows[CODE].null_count() else rows
+    table = pl.DataFrame({CODE: whole, "_place": pl.int_range(len(whole), dtype=pl.Int64, eager=True)})
+    found = rows.join(table, on=CODE, how="inner", maintain_order="left")
+    return found.drop(CODE).rename({"_place": CODE})
 
 
 def _number(table: Table, name: str) -> Column:
@@ -102,4 +120,4 @@ def _different(rows: pl.DataFrame, name: str, restless: pl.Expr) -> Different:
     return Different(code, period, after, late.select(CODE, "_named", PERIOD, SINCE, UNTIL))
 
 
-__all__ = ["coded_by_column", "event_source"]
+__all__ = ["event_source"]

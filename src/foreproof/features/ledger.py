@@ -129,7 +129,10 @@ class EventSource:
         code = calm.code - low
         inside = self.restless.filter(pl.col(CODE).is_between(low, high - 1))
         restless = inside.with_columns(pl.col(CODE) - low)
-        blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
+        if restless.height:
+            blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
+        else:
+            blocks = [self.calm.among(0, 0)] * len(cutoffs)
         different = {name: _part(held, low, high) for name, held in self.different.items()}
         return Ledger(
             key=keys[key.reshape(-1)] - low,
@@ -305,15 +308,13 @@ def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
     made = [pl.len().cast(pl.Int64).alias(_ROWS)]
     for name, number in numbers.items():
         column = pl.col(name)
-        taken = {
-            "sum": column.sum(),
-            "min": column.min(),
-            "max": column.max(),
-            "last": column.sort_by(HAPPENED, KNOWN, BATCH, name).drop_nulls().last(),
-        }
         made.append(column.count().cast(pl.Int64).alias(f"n:{name}"))
-        made += [taken[kind].alias(f"{kind}:{name}") for kind in number.kinds if not (number.real and kind == "sum")]
-    frame = rows.group_by(CODE, PERIOD).agg(made).sort(CODE, PERIOD)
+        for kind in number.kinds:
+            if kind == "last":
+                made.append(column.sort_by(HAPPENED, KNOWN, BATCH, name).drop_nulls().last().alias(f"last:{name}"))
+            elif not (number.real and kind == "sum"):
+                made.append(getattr(column, kind)().alias(f"{kind}:{name}"))
+    frame = _grouped(rows, made)
     held = {}
     for name, number in numbers.items():
         held[name] = {"n": frame[f"n:{name}"].to_numpy()}
@@ -322,6 +323,17 @@ def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
             held[name][kind] = frame[f"{kind}:{name}"].fill_null(0).to_numpy() if exact else _sums(rows, name, frame)
     code, period, count = (frame[name].to_numpy().astype(np.int64, copy=False) for name in (CODE, PERIOD, _ROWS))
     return Block(code, period, count, held)
+
+
+def _grouped(rows: pl.DataFrame, made: list[pl.Expr]) -> pl.DataFrame:
+    """`made` by code and period, sorted by both; by one number instead of two where they fit into one."""
+    low, high, most = rows.select(pl.col(PERIOD).min(), pl.col(PERIOD).max().alias("h"), pl.col(CODE).max()).row(0)
+    if not rows.height or (most + 1) * (high - low + 1) >= FAR:
+        return rows.group_by(CODE, PERIOD).agg(made).sort(CODE, PERIOD)
+    span = high - low + 1
+    one = rows.select((pl.col(CODE) * span + (pl.col(PERIOD) - low)).alias(CODE), pl.exclude(CODE, PERIOD))
+    frame = one.group_by(CODE).agg(made).sort(CODE)
+    return frame.with_columns(pl.col(CODE) // span, (pl.col(CODE) % span + low).alias(PERIOD))
 
 
 def _sums(rows: pl.DataFrame, name: str, frame: pl.DataFrame) -> Floats:
