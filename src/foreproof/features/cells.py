@@ -157,8 +157,8 @@ def clocked(
     period = period_numbers(grid, happened)
     since = period if np.array_equal(happened, known) else period_numbers(grid, known)
     until = period_numbers(grid, tick_values(rows[UNTIL]))
-    rows = rows if order else rows.drop(HAPPENED, KNOWN, BATCH)
-    rows = rows.with_columns(pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until))
+    kept = list(rows.columns if order else values)
+    rows = rows.select(kept).with_columns(pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until))
     return rows if (since < until).all() else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
 
 

@@ -228,15 +228,23 @@ def _chunk(context: Context, features: Sequence[Feature], exists: Bools) -> pl.D
         time_column(CUTOFF, at, integer=context.grid.integer),
         pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
     ]
-    made = [_column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps) for feature in features]
+    # the places of the rows in an array of entities by cutoffs, and in one laid out cutoff by cutoff
+    places = row * exists.shape[1] + cutoff, cutoff * exists.shape[0] + row
+    made = [_column(feature, FAMILIES[type(feature)].column(context, feature), exists, places, steps) for feature in features]
     return pl.DataFrame([*index, *made])
 
 
-def _column(feature: Feature, made: Column, exists: Bools, steps: int) -> pl.Series:
+def _column(feature: Feature, made: Column, exists: Bools, places: tuple[Ticks, Ticks], steps: int) -> pl.Series:
     """[E, C, S] to one value for each row that exists."""
     array = made.place if isinstance(made, Text) else made
-    flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
-    flat = np.broadcast_to(flat, (len(flat), steps)).reshape(-1)
+    if array.shape == (*exists.shape, 1):
+        plane = array[:, :, 0]
+        turned = plane.T.flags.c_contiguous
+        flat = np.take((plane.T if turned else np.ascontiguousarray(plane)).reshape(-1), places[turned])
+    else:
+        flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
+    if flat.shape != (len(places[0]) * steps,):
+        flat = np.broadcast_to(flat.reshape(len(places[0]), -1), (len(places[0]), steps)).reshape(-1)
     if isinstance(made, Text):
         place = pl.Series(flat, dtype=pl.Int64)
         return made.values.gather(place.set(place < 0, None)).alias(feature.name)

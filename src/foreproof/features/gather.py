@@ -35,8 +35,8 @@ def event_source(
     by = list(keys.columns)
     ordered = any("last" in taken for taken in kinds.values())
     values[CODE] = _code_of(keys)
-    rows = clocked(table, values, by=by, grid=grid, where=(events.keep, events.drop), order=ordered).drop(by)
-    rows = _placed(rows, keys).rename({f"v:{name}": name for name in found})
+    rows = clocked(table, values, by=by, grid=grid, where=(events.keep, events.drop), order=ordered)
+    rows = _placed(rows.drop(by) if ordered else rows, keys).rename({f"v:{name}": name for name in found})
     numbers = {
         name: Number(column.scale, column.type == "real", tuple(sorted(kinds[name]))) for name, column in found.items()
     }
