@@ -312,10 +312,23 @@ def keyed(names: pl.DataFrame, table: Table, shared: Sequence[str]) -> tuple[pl.
             )
     if not shared:
         return pl.DataFrame(), np.zeros(max(names.height, 1), dtype=np.int64)
+    if tuple(shared) == tuple(names.columns) and _rising(names):
+        return names, np.arange(names.height, dtype=np.int64)
     keys = names.select(shared).unique().sort(shared)
     codes = keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(CODE))
     found = names.select(shared).join(codes, on=list(shared), how="left", maintain_order="left")
     return keys, found[CODE].to_numpy().astype(np.int64)
+
+
+def _rising(names: pl.DataFrame) -> bool:
+    """Whether rows of text without nulls are distinct and sorted already."""
+    if any(kind != pl.String for kind in names.dtypes) or sum(names.null_count().row(0)):
+        return False
+    after, same = pl.lit(False), pl.lit(True)
+    for name in names.columns:
+        after |= same & (pl.col(name) > pl.col(name).shift())
+        same &= pl.col(name) == pl.col(name).shift()
+    return bool(names.select(after)[1:].to_series().all())
 
 
 def _among(table: Table, name: str, values: tuple[str, ...]) -> pl.Expr:

@@ -13,7 +13,7 @@ from foreproof.core.grid import Grid
 from foreproof.core.view import Table
 from foreproof.errors import BadInput
 from foreproof.features.cells import CODE, FAR, PERIOD, SINCE, clocked, stored_number
-from foreproof.features.ledger import Different, Events, EventSource, Number, Tally, block_of
+from foreproof.features.ledger import Different, Events, EventSource, Number, Tally, block_of, summed
 
 
 def event_source(
@@ -42,15 +42,41 @@ def event_source(
     }
     restless = (pl.col(SINCE) > pl.col(PERIOD)) | (pl.col(UNTIL) < FAR)
     moving = rows.filter(restless).select(CODE, PERIOD).unique()
+    whole = rows.height == table.rows.height and not moving.height
     if moving.height:
         calm = rows.join(moving, on=[CODE, PERIOD], how="anti", maintain_order="left")
         late = rows.join(moving, on=[CODE, PERIOD], how="semi", maintain_order="left")
     else:
         calm, late = rows, rows.clear()
     different = {name: _different(rows, f"d:{name}", restless) for name in named}
+    calm = calm.drop(SINCE, UNTIL, *(f"d:{name}" for name in named))
     del rows
     size = keys.height if by else 1
-    return EventSource(key, size, block_of(calm.drop(SINCE, UNTIL), numbers), late, different, numbers)
+    return EventSource(key, size, block_of(calm, numbers), late, different, numbers, whole)
+
+
+def coarser(fine: EventSource, tallies: Iterable[Tally], *, key: Ticks, size: int) -> EventSource | None:
+    """The events of coarser keys (`key` of each entity) from cells of finer ones, or None where rows must be read again.
+
+    Counts and exact sums of all rows of a table add up; where a row changed, is nobody's, or came late, no sum is taken.
+    """
+    wanted = list(tallies)
+    there = {name for name, number in fine.numbers.items() if "sum" in number.kinds and not number.real}
+    summable = all(tally.kind == "rows" or (tally.kind == "sum" and tally.column in there) for tally in wanted)
+    if not fine.whole or not summable:
+        return None
+    numbers = {
+        name: Number(fine.numbers[name].scale, False, ("sum",))
+        for name in sorted({tally.column for tally in wanted if tally.kind == "sum"})
+    }
+    places = np.zeros(fine.size, dtype=np.int64)
+    places[fine.key] = key
+    held = {"rows": fine.calm.rows}
+    for name in numbers:
+        held |= {f"n:{name}": fine.calm.numbers[name]["n"], f"sum:{name}": fine.calm.numbers[name]["sum"]}
+    cells = pl.DataFrame({CODE: places[fine.calm.code], PERIOD: fine.calm.period, **held})
+    calm = summed(cells, numbers)
+    return EventSource(key, size, calm, fine.restless, {}, numbers, fine.whole)
 
 
 def _code_of(keys: pl.DataFrame) -> pl.Expr:
@@ -120,4 +146,4 @@ def _different(rows: pl.DataFrame, name: str, restless: pl.Expr) -> Different:
     return Different(code, period, after, late.select(CODE, "_named", PERIOD, SINCE, UNTIL))
 
 
-__all__ = ["event_source"]
+__all__ = ["coarser", "event_source"]

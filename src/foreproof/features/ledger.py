@@ -111,7 +111,9 @@ class Different:
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
-    """Events of K keys, read once for all cutoffs. key: of each entity. numbers: its columns."""
+    """Events of K keys, read once for all cutoffs. key: of each entity. numbers: its columns. whole: all rows of the table are
+    in it, and calm.
+    """
 
     key: Ticks
     size: int
@@ -119,6 +121,7 @@ class EventSource:
     restless: pl.DataFrame
     different: Mapping[str, Different]
     numbers: Mapping[str, Number]
+    whole: bool = False
 
     def open(self, entities: Ticks, *, cutoffs: Ticks, borders: Ticks) -> Ledger:
         """The ledger of some entities at C cutoffs; borders: every period at which one of their windows begins or ends."""
@@ -348,6 +351,13 @@ def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
     return Block(code, period, count, held)
 
 
+def summed(cells: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
+    """Cells of finer cells (columns `rows`, `n:NAME`, `sum:NAME`): all are integers and add up."""
+    frame = _grouped(cells, [pl.exclude(CODE, PERIOD).sum()])
+    held = {name: {what: frame[f"{what}:{name}"].to_numpy() for what in ("n", "sum")} for name in numbers}
+    return Block(frame[CODE].to_numpy(), frame[PERIOD].to_numpy(), frame["rows"].to_numpy(), held)
+
+
 def _grouped(rows: pl.DataFrame, made: list[pl.Expr]) -> pl.DataFrame:
     """`made` by code and period, sorted by both; by one number instead of two where they fit into one."""
     low, high, most = rows.select(pl.col(PERIOD).min(), pl.col(PERIOD).max().alias("h"), pl.col(CODE).max()).row(0)
@@ -400,4 +410,4 @@ def _running(at: Ticks, weights: Ticks, borders: int, size: int) -> Ticks:
     return total
 
 
-__all__ = ["Block", "Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Number", "Tally", "block_of"]
+__all__ = ["Block", "Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Number", "Tally", "block_of", "summed"]
