@@ -148,7 +148,7 @@ def clocked(
             *by,
             *(value.alias(name) for name, value in values.items()),
             *(pl.col(name).to_physical().cast(pl.Int64).fill_null(-_OUTSIDE) for name in (HAPPENED, KNOWN)),
-            BATCH,
+            *([BATCH] if order else []),
             UNTIL,
         )
         .collect()
@@ -157,18 +157,22 @@ def clocked(
     period = period_numbers(grid, happened)
     since = period if np.array_equal(happened, known) else period_numbers(grid, known)
     until = period_numbers(grid, tick_values(rows[UNTIL]))
-    kept = list(rows.columns if order else values)
-    rows = rows.select(kept).with_columns(pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until))
-    return rows if (since < until).all() else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
+    ends = pl.lit(FAR, dtype=pl.Int64).alias(UNTIL) if (until == FAR).all() else pl.Series(UNTIL, until)
+    begins = pl.col(PERIOD).alias(SINCE) if since is period else pl.Series(SINCE, since)
+    kept = list(rows.columns if order else [*by, *values])
+    fine = bool((since < until).all())
+    del until
+    rows = rows.select(kept).with_columns(pl.Series(PERIOD, period)).with_columns(begins, ends)
+    return rows if fine else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
 
 
 def period_numbers(grid: Grid, values: Ticks) -> Ticks:
     """`grid.index`, with BEGINNING and FOREVER as -FAR and FAR: no calendar reaches them."""
     if len(values) > 1 and values[0] == values[-1] and (values == values[0]).all():
         return np.full(len(values), period_numbers(grid, values[:1])[0], dtype=np.int64)
-    inside = np.abs(values) < _OUTSIDE
-    if inside.all():
+    if not len(values) or (values.min() > -_OUTSIDE and values.max() < _OUTSIDE):
         return grid.index(values)
+    inside = np.abs(values) < _OUTSIDE
     numbers = np.where(values < 0, -FAR, FAR).astype(np.int64)
     if inside.any():
         numbers[inside] = grid.index(values[inside])

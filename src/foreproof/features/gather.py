@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import prod
 
 import numpy as np
 import polars as pl
@@ -34,9 +35,10 @@ def event_source(
     values |= {f"d:{name}": _value(table, name) for name in named}
     by = list(keys.columns)
     ordered = any("last" in taken for taken in kinds.values())
-    values[CODE] = _code_of(keys)
-    rows = clocked(table, values, by=by, grid=grid, where=(events.keep, events.drop), order=ordered)
-    rows = _placed(rows.drop(by) if ordered else rows, keys).rename({f"v:{name}": name for name in found})
+    words = {name: keys[name].drop_nulls().unique().sort() for name in by}
+    values[CODE] = _code_of(words)
+    rows = clocked(table, values, by=(), grid=grid, where=(events.keep, events.drop), order=ordered)
+    rows = _placed(rows, keys, words).rename({f"v:{name}": name for name in found})
     numbers = {
         name: Number(column.scale, column.type == "real", tuple(sorted(kinds[name]))) for name, column in found.items()
     }
@@ -79,15 +81,14 @@ def coarser(fine: EventSource, tallies: Iterable[Tally], *, key: Ticks, size: in
     return EventSource(key, size, calm, fine.restless, {}, numbers, fine.whole)
 
 
-def _code_of(keys: pl.DataFrame) -> pl.Expr:
+def _code_of(words: Mapping[str, pl.Series]) -> pl.Expr:
     """The number of a row's name among all combinations of the keys' words, null where a word is not theirs.
 
     Text is compared once, with the words of its own column; rows are matched by numbers after that.
     """
     code = pl.lit(0, dtype=pl.Int64)
-    for name in keys.columns:
-        words = keys[name].drop_nulls().unique().sort()
-        code = code * len(words) + _place(pl.col(name), words)
+    for name, own in words.items():
+        code = code * len(own) + _place(pl.col(name), own)
     return code
 
 
@@ -98,18 +99,12 @@ def _place(column: pl.Expr, words: pl.Series) -> pl.Expr:
     return column.replace_strict(words, pl.Series(places), default=None, return_dtype=pl.Int64)
 
 
-def _placed(rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+def _placed(rows: pl.DataFrame, keys: pl.DataFrame, words: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Rows with `_code` as `_code_of` makes it, to `_code` as the position among the keys; rows of no key are left out."""
-    if not keys.width:
-        return rows
-    whole = keys.select(_code_of(keys).alias(CODE))[CODE]
-    most = 1
-    for name in keys.columns:
-        most *= keys[name].drop_nulls().n_unique()
-    if most == keys.height and not whole.null_count():
+    if prod(len(own) for own in words.values()) == max(keys.height, 1) and not sum(keys.null_count().row(0)):
         # every combination is a key, and keys are sorted: the number is the position
         return rows.filter(pl.col(CODE).is_not_null()) if rows[CODE].null_count() else rows
-    table = pl.DataFrame({CODE: whole, "_place": pl.int_range(len(whole), dtype=pl.Int64, eager=True)})
+    table = keys.select(_code_of(words).alias(CODE)).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_place"))
     found = rows.join(table, on=CODE, how="inner", maintain_order="left")
     return found.drop(CODE).rename({"_place": CODE})
 

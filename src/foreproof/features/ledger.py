@@ -280,8 +280,10 @@ class Ledger:
     def _edge(self, fold: Any, blank: int, lag: int) -> Ticks:
         name = ("edge", blank, lag)
         if name not in self.memo:
-            held = self._buckets(("period", blank), lambda block: block.period, fold, blank)
-            found = fold.accumulate(held, axis=0)[self._at(lag)]
+            place = np.searchsorted(self.cutoffs - lag, self.calm.period, side="left")
+            held = np.full((len(self.cutoffs) + 1) * self.size, blank, dtype=np.int64)
+            fold.at(held, place * self.size + self.calm.code, self.calm.period)
+            found = fold.accumulate(held.reshape(-1, self.size)[:-1], axis=0)
             for i, cutoff in enumerate(self.cutoffs.tolist()):
                 block = _within(self.restless[i], cutoff - lag, -FAR)
                 fold.at(found[i], block.code, block.period)
@@ -293,7 +295,7 @@ class Ledger:
         if name not in self.memo:
             place = self._places()
             width = len(self.borders) + 1
-            held = np.full(self.size * width, blank, dtype=np.int64 if isinstance(blank, int) else np.float64)
+            held = np.full(self.size * width, blank)
             fold.at(held, place * self.size + self.calm.code, values(self.calm))
             self.memo[name] = held.reshape(width, self.size)
         return self.memo[name]
@@ -406,8 +408,8 @@ def _running(at: Ticks, weights: Ticks, borders: int, size: int) -> Ticks:
     """Borders x K: the sum of integer weights of the cells up to each border; at: where a cell is counted, border by border."""
     held = np.zeros((borders + 1) * size, dtype=np.int64)
     np.add.at(held, at, weights)
-    total: Ticks = np.cumsum(held.reshape(borders + 1, size)[:-1], axis=0)
-    return total
+    total = held.reshape(borders + 1, size)[:-1]
+    return np.cumsum(total, axis=0, out=total)
 
 
 __all__ = ["Block", "Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Number", "Tally", "block_of", "summed"]
