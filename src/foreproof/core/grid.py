@@ -21,6 +21,7 @@ from foreproof.errors import BadInput
 Kind = Literal["fixed", "calendar", "sessions", "integer"]
 Unit = Literal["us", "d", "w", "mo", "q", "y", "step"]
 
+_DAY = 86_400_000_000
 _MICROSECONDS = {"s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
 _CALENDAR: dict[str, Unit] = {"d": "d", "w": "w", "mo": "mo", "q": "q", "y": "y"}
 _MONTHS = {"mo": 1, "q": 3, "y": 12}
@@ -120,6 +121,8 @@ class Grid:
         return "integer" if self.kind == "integer" else "sessions"
 
     def _calendar_index(self, values: Ticks) -> Ticks:
+        if self.unit == "d" and self.zone == "UTC":
+            return np.floor_divide(values, _DAY * self.every)
         local = time_column("t", values, integer=False).dt.convert_time_zone(self.zone)
         if self.unit in ("d", "w"):
             days: Ticks = local.dt.date().to_physical().to_numpy().astype(np.int64)

@@ -33,7 +33,9 @@ class Table:
         """The rows with `_until` in ticks: the `_known` of the next version of the key, else FOREVER."""
         keys = list(self.contract.keys)
         known = pl.col(KNOWN).to_physical()
-        if not self.rows.select(keys).is_duplicated().any():
+        # of a batch, rows without a natural key are numbered among their repeats: none follows another
+        numbered = not self.contract.key and self.rows[BATCH].min() == self.rows[BATCH].max()
+        if numbered or not _repeats(self.rows.select(keys)):
             return self.rows.with_columns(pl.lit(FOREVER, dtype=pl.Int64).alias(UNTIL))
         ordered = self.rows.sort([*keys, KNOWN, BATCH], maintain_order=True)
         return ordered.with_columns(known.shift(-1).over(keys).fill_null(FOREVER).alias(UNTIL))
@@ -98,6 +100,11 @@ class Database:
     def truncate(self, cutoff: Moment) -> Database:
         """The database as it was at the cutoff: every row with known > cutoff gone, older versions kept."""
         return Database({name: table.truncate(cutoff) for name, table in self.tables.items()})
+
+
+def _repeats(keys: pl.DataFrame) -> bool:
+    """Whether a key has several versions; rows whose hashes all differ need no closer look."""
+    return keys.hash_rows().n_unique() < keys.height and bool(keys.is_duplicated().any())
 
 
 def _find(tables: Mapping[str, Table], name: str) -> Table:

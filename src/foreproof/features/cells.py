@@ -127,9 +127,9 @@ def facts(table: Table, value: pl.Expr, *, by: Sequence[str], grid: Grid, where:
 
 
 def clocked(
-    table: Table, values: Mapping[str, pl.Expr], *, by: Sequence[str], grid: Grid, where: tuple[Where, Where]
+    table: Table, values: Mapping[str, pl.Expr], *, by: Sequence[str], grid: Grid, where: tuple[Where, Where], order: bool = True
 ) -> pl.DataFrame:
-    """`facts` with any number of values, empty ones too."""
+    """`facts` with any number of values, empty ones too; without `order` no `_happened`, `_known` and `_batch`."""
     constant = table.contract.known.kind == "constant"
     if not constant and is_integer(table.rows[KNOWN]) != grid.integer:
         raise BadInput(
@@ -148,7 +148,7 @@ def clocked(
             *by,
             *(value.alias(name) for name, value in values.items()),
             *(pl.col(name).to_physical().cast(pl.Int64).fill_null(-_OUTSIDE) for name in (HAPPENED, KNOWN)),
-            BATCH,
+            *([BATCH] if order else []),
             UNTIL,
         )
         .collect()
@@ -157,16 +157,22 @@ def clocked(
     period = period_numbers(grid, happened)
     since = period if np.array_equal(happened, known) else period_numbers(grid, known)
     until = period_numbers(grid, tick_values(rows[UNTIL]))
-    return rows.with_columns(pl.Series(PERIOD, period), pl.Series(SINCE, since), pl.Series(UNTIL, until)).filter(
-        pl.col(SINCE) < pl.col(UNTIL)
-    )
+    ends = pl.lit(FAR, dtype=pl.Int64).alias(UNTIL) if (until == FAR).all() else pl.Series(UNTIL, until)
+    begins = pl.col(PERIOD).alias(SINCE) if since is period else pl.Series(SINCE, since)
+    kept = list(rows.columns if order else [*by, *values])
+    fine = bool((since < until).all())
+    del until
+    rows = rows.select(kept).with_columns(pl.Series(PERIOD, period)).with_columns(begins, ends)
+    return rows if fine else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
 
 
 def period_numbers(grid: Grid, values: Ticks) -> Ticks:
     """`grid.index`, with BEGINNING and FOREVER as -FAR and FAR: no calendar reaches them."""
-    inside = np.abs(values) < _OUTSIDE
-    if inside.all():
+    if len(values) > 1 and values[0] == values[-1] and (values == values[0]).all():
+        return np.full(len(values), period_numbers(grid, values[:1])[0], dtype=np.int64)
+    if not len(values) or (values.min() > -_OUTSIDE and values.max() < _OUTSIDE):
         return grid.index(values)
+    inside = np.abs(values) < _OUTSIDE
     numbers = np.where(values < 0, -FAR, FAR).astype(np.int64)
     if inside.any():
         numbers[inside] = grid.index(values[inside])
@@ -310,10 +316,23 @@ def keyed(names: pl.DataFrame, table: Table, shared: Sequence[str]) -> tuple[pl.
             )
     if not shared:
         return pl.DataFrame(), np.zeros(max(names.height, 1), dtype=np.int64)
+    if tuple(shared) == tuple(names.columns) and _rising(names):
+        return names, np.arange(names.height, dtype=np.int64)
     keys = names.select(shared).unique().sort(shared)
     codes = keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(CODE))
     found = names.select(shared).join(codes, on=list(shared), how="left", maintain_order="left")
     return keys, found[CODE].to_numpy().astype(np.int64)
+
+
+def _rising(names: pl.DataFrame) -> bool:
+    """Whether rows of text without nulls are distinct and sorted already."""
+    if any(kind != pl.String for kind in names.dtypes) or sum(names.null_count().row(0)):
+        return False
+    after, same = pl.lit(False), pl.lit(True)
+    for name in names.columns:
+        after |= same & (pl.col(name) > pl.col(name).shift())
+        same &= pl.col(name) == pl.col(name).shift()
+    return bool(names.select(after)[1:].to_series().all())
 
 
 def _among(table: Table, name: str, values: tuple[str, ...]) -> pl.Expr:

@@ -7,7 +7,7 @@ the one pass sees all versions; each kernel counts a version only for the cutoff
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import polars as pl
 from foreproof.core.clock import Moment, Ticks, ticks, time_column
 from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF, STEP
-from foreproof.core.view import Database
+from foreproof.core.view import Database, Table
 from foreproof.errors import BadInput
 from foreproof.features import ahead, calendar, encoders, events, lags, rhythm, statics, viewed, windows
 from foreproof.features.cells import (
@@ -32,9 +32,9 @@ from foreproof.features.cells import (
 )
 from foreproof.features.context import Column, Context, Demand, Ledgers, Shape, Sourced, Text, open_chunk
 from foreproof.features.declare import Feature, check_law
-from foreproof.features.gather import event_source
+from foreproof.features.gather import coarser, event_source
 from foreproof.features.kernels import Bools, earliest
-from foreproof.features.ledger import Events, Tally
+from foreproof.features.ledger import Events, EventSource, Tally
 from foreproof.features.population import Population
 from foreproof.features.series import Series, VersionedSeries, cutoff_periods, steps_of, versioned_series
 
@@ -191,26 +191,42 @@ def _ledgers(
     for feature in features:
         for tally in getattr(feature, "tallies", ()):
             tallies.setdefault(tally.events, []).append(tally)
-    found = {}
-    for read, wanted in tallies.items():
-        table = database[read.table]
-        shared = shared_columns(table, keys.columns)
-        if read.along is not None:
-            unknown = [name for name in read.along if name not in shared]
-            if unknown:
-                raise BadInput(
-                    f"events of {read.table}",
-                    found=f"along {', '.join(unknown)}",
-                    wanted=f"columns of the entity that the table has ({', '.join(shared) or 'none'})",
-                )
-            shared = tuple(name for name in shared if name in read.along)
-        own, key = keyed(keys, table, shared)
-        source = event_source(
-            table, read, wanted, keys=own, key=key if keys.width else np.zeros(size, np.int64), grid=grid
-        )
+    sources: dict[Events, EventSource] = {}
+    borders = {}
+    # the finest first: coarser ones may be made of it
+    shared = {read: _shared(database[read.table], read, keys) for read in tallies}
+    for read in sorted(tallies, key=lambda read: -len(shared[read])):
+        table, wanted = database[read.table], tallies[read]
+        own, key = keyed(keys, table, shared[read])
+        key = key if keys.width else np.zeros(size, np.int64)
+        finer = next((f for f in sources if _finer(f, read) and set(shared[read]) < set(shared[f])), None)
+        source = None
+        if finer is not None:
+            source = coarser(sources[finer], wanted, key=key, size=own.height if shared[read] else 1)
+        sources[read] = source or event_source(table, read, wanted, keys=own, key=key, grid=grid)
         backs = {tally.lag for tally in wanted} | {t.lag + t.window for t in wanted if t.window is not None}
-        found[read] = source, np.unique(points[:, None] - np.array(sorted(backs), dtype=np.int64))
-    return found
+        borders[read] = np.unique(points[:, None] - np.array(sorted(backs), dtype=np.int64))
+    return {read: (sources[read], borders[read]) for read in tallies}
+
+
+def _finer(fine: Events, coarse: Events) -> bool:
+    """Whether both read the same rows of one table, by other columns."""
+    return replace(fine, along=None) == replace(coarse, along=None)
+
+
+def _shared(table: Table, read: Events, keys: pl.DataFrame) -> tuple[str, ...]:
+    """The columns by which rows of a table are an entity's."""
+    shared = shared_columns(table, keys.columns)
+    if read.along is None:
+        return shared
+    unknown = [name for name in read.along if name not in shared]
+    if unknown:
+        raise BadInput(
+            f"events of {read.table}",
+            found=f"along {', '.join(unknown)}",
+            wanted=f"columns of the entity that the table has ({', '.join(shared) or 'none'})",
+        )
+    return tuple(name for name in shared if name in read.along)
 
 
 def batches(codes: Ticks, size: int) -> list[Ticks]:
@@ -228,15 +244,23 @@ def _chunk(context: Context, features: Sequence[Feature], exists: Bools) -> pl.D
         time_column(CUTOFF, at, integer=context.grid.integer),
         pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
     ]
-    made = [_column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps) for feature in features]
+    # the places of the rows in an array of entities by cutoffs, and in one laid out cutoff by cutoff
+    places = row * exists.shape[1] + cutoff, cutoff * exists.shape[0] + row
+    made = [_column(feature, FAMILIES[type(feature)].column(context, feature), exists, places, steps) for feature in features]
     return pl.DataFrame([*index, *made])
 
 
-def _column(feature: Feature, made: Column, exists: Bools, steps: int) -> pl.Series:
+def _column(feature: Feature, made: Column, exists: Bools, places: tuple[Ticks, Ticks], steps: int) -> pl.Series:
     """[E, C, S] to one value for each row that exists."""
     array = made.place if isinstance(made, Text) else made
-    flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
-    flat = np.broadcast_to(flat, (len(flat), steps)).reshape(-1)
+    if array.shape == (*exists.shape, 1):
+        plane = array[:, :, 0]
+        turned = plane.T.flags.c_contiguous
+        flat = np.take((plane.T if turned else np.ascontiguousarray(plane)).reshape(-1), places[turned])
+    else:
+        flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
+    if flat.shape != (len(places[0]) * steps,):
+        flat = np.broadcast_to(flat.reshape(len(places[0]), -1), (len(places[0]), steps)).reshape(-1)
     if isinstance(made, Text):
         place = pl.Series(flat, dtype=pl.Int64)
         return made.values.gather(place.set(place < 0, None)).alias(feature.name)

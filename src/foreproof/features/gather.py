@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import prod
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from foreproof.core.grid import Grid
 from foreproof.core.view import Table
 from foreproof.errors import BadInput
 from foreproof.features.cells import CODE, FAR, PERIOD, SINCE, clocked, stored_number
-from foreproof.features.ledger import Different, Events, EventSource, Number, Tally, block_of
+from foreproof.features.ledger import Different, Events, EventSource, Number, Tally, block_of, summed
 
 
 def event_source(
@@ -33,41 +34,79 @@ def event_source(
     values = {f"v:{name}": stored_number(column) for name, column in found.items()}
     values |= {f"d:{name}": _value(table, name) for name in named}
     by = list(keys.columns)
-    rows = clocked(table, values, by=by, grid=grid, where=(events.keep, events.drop))
-    rows = coded_by_column(rows, keys).rename({f"v:{name}": name for name in found})
+    ordered = any("last" in taken for taken in kinds.values())
+    words = {name: keys[name].drop_nulls().unique().sort() for name in by}
+    values[CODE] = _code_of(words)
+    rows = clocked(table, values, by=(), grid=grid, where=(events.keep, events.drop), order=ordered)
+    rows = _placed(rows, keys, words).rename({f"v:{name}": name for name in found})
     numbers = {
         name: Number(column.scale, column.type == "real", tuple(sorted(kinds[name]))) for name, column in found.items()
     }
     restless = (pl.col(SINCE) > pl.col(PERIOD)) | (pl.col(UNTIL) < FAR)
     moving = rows.filter(restless).select(CODE, PERIOD).unique()
+    whole = rows.height == table.rows.height and not moving.height
     if moving.height:
         calm = rows.join(moving, on=[CODE, PERIOD], how="anti", maintain_order="left")
         late = rows.join(moving, on=[CODE, PERIOD], how="semi", maintain_order="left")
     else:
         calm, late = rows, rows.clear()
     different = {name: _different(rows, f"d:{name}", restless) for name in named}
+    calm = calm.drop(SINCE, UNTIL, *(f"d:{name}" for name in named))
+    del rows
     size = keys.height if by else 1
-    return EventSource(key, size, block_of(calm, numbers), late, different, numbers)
+    return EventSource(key, size, block_of(calm, numbers), late, different, numbers, whole)
 
 
-def coded_by_column(rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
-    """`cells.coded`, column by column: text becomes a small number before rows are matched."""
-    if not keys.width:
-        return rows.with_columns(pl.lit(0, dtype=pl.Int64).alias(CODE))
-    code, whole = pl.lit(0, dtype=pl.Int64), pl.lit(0, dtype=pl.Int64)
-    encoders = []
-    for name in keys.columns:
-        values = keys[name].unique().sort()
-        number = pl.Series(name, np.arange(len(values)), dtype=pl.Int64)
-        encoders.append(pl.DataFrame({name: values, f"_{name}": number}))
-        code, whole = code * len(values) + pl.col(f"_{name}"), whole * len(values) + pl.col(f"_{name}")
-    places = keys
-    for encoder in encoders:
-        rows = rows.join(encoder, on=encoder.columns[0], how="inner", maintain_order="left")
-        places = places.join(encoder, on=encoder.columns[0], how="left", maintain_order="left")
-    table = places.select(whole.alias("_whole")).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(CODE))
-    found = rows.with_columns(code.alias("_whole")).drop(*(f"_{name}" for name in keys.columns), *keys.columns)
-    return found.join(table, on="_whole", how="inner", maintain_order="left").drop("_whole")
+def coarser(fine: EventSource, tallies: Iterable[Tally], *, key: Ticks, size: int) -> EventSource | None:
+    """The events of coarser keys (`key` of each entity) from cells of finer ones, or None where rows must be read again.
+
+    Counts and exact sums of all rows of a table add up; where a row changed, is nobody's, or came late, no sum is taken.
+    """
+    wanted = list(tallies)
+    there = {name for name, number in fine.numbers.items() if "sum" in number.kinds and not number.real}
+    summable = all(tally.kind == "rows" or (tally.kind == "sum" and tally.column in there) for tally in wanted)
+    if not fine.whole or not summable:
+        return None
+    numbers = {
+        name: Number(fine.numbers[name].scale, False, ("sum",))
+        for name in sorted({tally.column for tally in wanted if tally.kind == "sum"})
+    }
+    places = np.zeros(fine.size, dtype=np.int64)
+    places[fine.key] = key
+    held = {"rows": fine.calm.rows}
+    for name in numbers:
+        held |= {f"n:{name}": fine.calm.numbers[name]["n"], f"sum:{name}": fine.calm.numbers[name]["sum"]}
+    cells = pl.DataFrame({CODE: places[fine.calm.code], PERIOD: fine.calm.period, **held})
+    calm = summed(cells, numbers)
+    return EventSource(key, size, calm, fine.restless, {}, numbers, fine.whole)
+
+
+def _code_of(words: Mapping[str, pl.Series]) -> pl.Expr:
+    """The number of a row's name among all combinations of the keys' words, null where a word is not theirs.
+
+    Text is compared once, with the words of its own column; rows are matched by numbers after that.
+    """
+    code = pl.lit(0, dtype=pl.Int64)
+    for name, own in words.items():
+        code = code * len(own) + _place(pl.col(name), own)
+    return code
+
+
+def _place(column: pl.Expr, words: pl.Series) -> pl.Expr:
+    if words.dtype == pl.String:
+        return column.cast(pl.Enum(words), strict=False).to_physical().cast(pl.Int64)
+    places = np.arange(len(words), dtype=np.int64)
+    return column.replace_strict(words, pl.Series(places), default=None, return_dtype=pl.Int64)
+
+
+def _placed(rows: pl.DataFrame, keys: pl.DataFrame, words: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Rows with `_code` as `_code_of` makes it, to `_code` as the position among the keys; rows of no key are left out."""
+    if prod(len(own) for own in words.values()) == max(keys.height, 1) and not sum(keys.null_count().row(0)):
+        # every combination is a key, and keys are sorted: the number is the position
+        return rows.filter(pl.col(CODE).is_not_null()) if rows[CODE].null_count() else rows
+    table = keys.select(_code_of(words).alias(CODE)).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_place"))
+    found = rows.join(table, on=CODE, how="inner", maintain_order="left")
+    return found.drop(CODE).rename({"_place": CODE})
 
 
 def _number(table: Table, name: str) -> Column:
@@ -102,4 +141,4 @@ def _different(rows: pl.DataFrame, name: str, restless: pl.Expr) -> Different:
     return Different(code, period, after, late.select(CODE, "_named", PERIOD, SINCE, UNTIL))
 
 
-__all__ = ["coded_by_column", "event_source"]
+__all__ = ["coarser", "event_source"]

@@ -111,7 +111,9 @@ class Different:
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
-    """Events of K keys, read once for all cutoffs. key: of each entity. numbers: its columns."""
+    """Events of K keys, read once for all cutoffs. key: of each entity. numbers: its columns. whole: all rows of the table are
+    in it, and calm.
+    """
 
     key: Ticks
     size: int
@@ -119,6 +121,7 @@ class EventSource:
     restless: pl.DataFrame
     different: Mapping[str, Different]
     numbers: Mapping[str, Number]
+    whole: bool = False
 
     def open(self, entities: Ticks, *, cutoffs: Ticks, borders: Ticks) -> Ledger:
         """The ledger of some entities at C cutoffs; borders: every period at which one of their windows begins or ends."""
@@ -129,10 +132,14 @@ class EventSource:
         code = calm.code - low
         inside = self.restless.filter(pl.col(CODE).is_between(low, high - 1))
         restless = inside.with_columns(pl.col(CODE) - low)
-        blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
+        if restless.height:
+            blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
+        else:
+            blocks = [self.calm.among(0, 0)] * len(cutoffs)
         different = {name: _part(held, low, high) for name, held in self.different.items()}
+        place = keys[key.reshape(-1)] - low
         return Ledger(
-            key=keys[key.reshape(-1)] - low,
+            key=place,
             size=high - low,
             cutoffs=cutoffs,
             borders=borders,
@@ -140,12 +147,16 @@ class EventSource:
             restless=blocks,
             different=different,
             numbers=self.numbers,
+            alone=len(place) == high - low and bool((place == np.arange(len(place))).all()),
         )
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The events of E entities with K keys at C cutoffs. Every answer is E x C, in stored units."""
+    """The events of E entities with K keys at C cutoffs. Every answer is E x C, in stored units.
+
+    alone: whether entity e is key e.
+    """
 
     key: Ticks
     size: int
@@ -155,30 +166,32 @@ class Ledger:
     restless: list[Block]
     different: Mapping[str, Different]
     numbers: Mapping[str, Number]
+    alone: bool
     memo: dict[Any, Any] = field(default_factory=dict)
 
     def rows(self, lag: int, window: int | None) -> Ticks:
         """How many rows happened in (cutoff - lag - window, cutoff - lag]."""
-        return self._swept("rows", lambda block: block.rows, lag, window)[self.key]
+        return self._each(self._swept("rows", lambda block: block.rows, lag, window))
 
     def active(self, lag: int, window: int | None) -> Ticks:
         """In how many periods something happened."""
-        return self._swept("active", lambda block: np.ones_like(block.rows), lag, window)[self.key]
+        return self._each(self._swept("active", lambda block: np.ones_like(block.rows), lag, window))
 
     def count(self, column: str, lag: int, window: int | None) -> Ticks:
         """How many numbers of a column there are."""
-        return self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window)[self.key]
+        return self._each(self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window))
 
     def total(self, column: str, lag: int, window: int | None) -> Values:
         """The sum of a column; Int64 where it is exact, else floats added from the oldest period on."""
         if not self.numbers[column].real:
-            return self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)[self.key]
-        total = np.zeros((self.size, len(self.cutoffs)))
+            swept = self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)
+            return self._each(swept)
+        total = np.zeros((len(self.cutoffs), self.size))
         for i, cutoff in enumerate(self.cutoffs.tolist()):
             low = -FAR if window is None else cutoff - lag - window
             seen = self._merged(i, cutoff - lag, low)
-            total[:, i] = np.bincount(seen.code, weights=seen.numbers[column]["sum"], minlength=self.size)
-        return total[self.key]
+            total[i] = np.bincount(seen.code, weights=seen.numbers[column]["sum"], minlength=self.size)
+        return self._each(total)
 
     def extreme(self, kind: Extreme, column: str, lag: int, window: int | None) -> Floats:
         """The least or the largest number of a column, in its unit; NaN where there is none."""
@@ -189,95 +202,113 @@ class Ledger:
         held = self._buckets(
             (kind, column), lambda block: _units(block, column, kind, self.numbers[column].scale), fold, blank
         )
-        found = np.full((self.size, len(self.cutoffs)), blank)
+        found = np.full((len(self.cutoffs), self.size), blank)
         for i, cutoff in enumerate(self.cutoffs.tolist()):
             first = 0 if low is None else low[i] + 1
             if first <= high[i]:
-                found[:, i] = fold.reduce(held[:, first : high[i] + 1], axis=1)
+                found[i] = fold.reduce(held[first : high[i] + 1], axis=0)
             block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
-            fold.at(found[:, i], block.code, _units(block, column, kind, self.numbers[column].scale))
-        return np.where(np.isinf(found), np.nan, found)[self.key]
+            fold.at(found[i], block.code, _units(block, column, kind, self.numbers[column].scale))
+        return self._each(np.where(np.isinf(found), np.nan, found))
 
     def last(self, column: str, lag: int) -> Floats:
         """The last number of a column at or before cutoff - lag, in its unit; NaN where there is none."""
-        found = np.full((self.size, len(self.cutoffs)), np.nan)
+        found = np.full((len(self.cutoffs), self.size), np.nan)
         for i, cutoff in enumerate(self.cutoffs.tolist()):
             seen = self._merged(i, cutoff - lag, -FAR)
             there = seen.where(seen.numbers[column]["n"] > 0)
             # cells rise in period, and of equal targets the last assignment stays
-            found[there.code, i] = there.numbers[column]["last"] / self.numbers[column].scale
-        return found[self.key]
+            found[i, there.code] = there.numbers[column]["last"] / self.numbers[column].scale
+        return self._each(found)
 
     def newest(self, lag: int) -> Ticks:
         """The last period <= cutoff - lag in which something happened, -FAR where there is none."""
-        return self._edge(np.maximum, -FAR, lag)[self.key]
+        return self._each(self._edge(np.maximum, -FAR, lag))
 
     def oldest(self, lag: int) -> Ticks:
         """The first period <= cutoff - lag in which something happened, FAR where there is none."""
-        return self._edge(np.minimum, FAR, lag)[self.key]
+        return self._each(self._edge(np.minimum, FAR, lag))
 
     def distinct(self, column: str, lag: int, window: int | None) -> Ticks:
         """How many different values a column has in the window."""
         held = self.different[column]
         gone = held.following if window is None else np.minimum(held.following, held.period + window)
         shift = self.cutoffs - lag
-        entered = _running(held.code, held.period, np.ones_like(held.code), self.borders, self.size)
-        left = _running(held.code, gone, np.ones_like(held.code), self.borders, self.size)
+        entered, left = (
+            _running(place * self.size + held.code, np.ones_like(held.code), len(self.borders), self.size)
+            for place in (np.searchsorted(self.borders, moved, side="left") for moved in (held.period, gone))
+        )
         at = np.searchsorted(self.borders, shift)
-        found: Ticks = (entered - left)[:, at]
+        found: Ticks = (entered - left)[at]
         for i, cutoff in enumerate(self.cutoffs.tolist() if held.restless.height else []):
             low = -FAR if window is None else cutoff - lag - window
             seen = _seen(held.restless, cutoff).filter(pl.col(PERIOD) <= cutoff - lag, pl.col(PERIOD) > low)
             codes = seen.select(CODE, "_named").unique()[CODE].to_numpy()
-            found[:, i] += np.bincount(codes, minlength=self.size)
-        return found[self.key]
+            found[i] += np.bincount(codes, minlength=self.size)
+        return self._each(found)
 
     def decayed(self, column: str, half_life: float, lag: int) -> Floats:
         """The sum over all cells of 2^(-(cutoff - lag - period) / half_life) x rows, or x a column's sum, in stored units."""
-        total = np.zeros((self.size, len(self.cutoffs)))
+        total = np.zeros((len(self.cutoffs), self.size))
         for i, cutoff in enumerate(self.cutoffs.tolist()):
             seen = self._merged(i, cutoff - lag, -FAR)
             age = cutoff - lag - seen.period
             # one table for all: a power taken of an array may differ in the last bit with its place there
             table = np.array([2.0 ** (-step / half_life) for step in range(int(age.max(initial=0)) + 1)])
             weights = seen.numbers[column]["sum"] if column else seen.rows
-            total[:, i] = np.bincount(seen.code, weights=table[age] * weights, minlength=self.size)
-        return total[self.key]
+            total[i] = np.bincount(seen.code, weights=table[age] * weights, minlength=self.size)
+        return self._each(total)
 
     def _swept(self, name: Any, weights: Any, lag: int, window: int | None) -> Ticks:
-        """K x C: integer weights of the cells with period in (cutoff - lag - window, cutoff - lag]."""
+        """C x K: integer weights of the cells with period in (cutoff - lag - window, cutoff - lag]."""
         if name not in self.memo:
-            self.memo[name] = _running(self.calm.code, self.calm.period, weights(self.calm), self.borders, self.size)
+            at = self._places() * self.size + self.calm.code
+            self.memo[name] = _running(at, weights(self.calm), len(self.borders), self.size)
+        if (name, lag, window) in self.memo:
+            return np.asarray(self.memo[name, lag, window])
         running = self.memo[name]
-        found: Ticks = running[:, self._at(lag)]
+        found: Ticks = running[self._at(lag)]
         if window is not None:
-            found = found - running[:, self._at(lag + window)]
+            found -= running[self._at(lag + window)]
         for i, cutoff in enumerate(self.cutoffs.tolist()):
             if len(self.restless[i].code):
                 block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
-                np.add.at(found[:, i], block.code, weights(block))
+                np.add.at(found[i], block.code, weights(block))
+        self.memo[name, lag, window] = found
         return found
 
     def _edge(self, fold: Any, blank: int, lag: int) -> Ticks:
         name = ("edge", blank, lag)
         if name not in self.memo:
-            held = self._buckets(("period", blank), lambda block: block.period, fold, blank)
-            found = fold.accumulate(held, axis=1)[:, self._at(lag)]
+            place = np.searchsorted(self.cutoffs - lag, self.calm.period, side="left")
+            held = np.full((len(self.cutoffs) + 1) * self.size, blank, dtype=np.int64)
+            fold.at(held, place * self.size + self.calm.code, self.calm.period)
+            found = fold.accumulate(held.reshape(-1, self.size)[:-1], axis=0)
             for i, cutoff in enumerate(self.cutoffs.tolist()):
                 block = _within(self.restless[i], cutoff - lag, -FAR)
-                fold.at(found[:, i], block.code, block.period)
+                fold.at(found[i], block.code, block.period)
             self.memo[name] = found
         return np.asarray(self.memo[name])
 
     def _buckets(self, name: Any, values: Any, fold: Any, blank: float) -> Any:
-        """K x (borders + 1): the fold of calm cells between one border and the next."""
+        """(borders + 1) x K: the fold of calm cells between one border and the next."""
         if name not in self.memo:
-            place = np.searchsorted(self.borders, self.calm.period, side="left")
+            place = self._places()
             width = len(self.borders) + 1
-            held = np.full(self.size * width, blank, dtype=np.int64 if isinstance(blank, int) else np.float64)
-            fold.at(held, self.calm.code * width + place, values(self.calm))
-            self.memo[name] = held.reshape(self.size, width)
+            held = np.full(self.size * width, blank)
+            fold.at(held, place * self.size + self.calm.code, values(self.calm))
+            self.memo[name] = held.reshape(width, self.size)
         return self.memo[name]
+
+    def _places(self) -> Ticks:
+        """The border at or after each calm cell."""
+        if "places" not in self.memo:
+            self.memo["places"] = np.searchsorted(self.borders, self.calm.period, side="left")
+        return np.asarray(self.memo["places"])
+
+    def _each(self, found: Values) -> Values:
+        """C x K to E x C."""
+        return (found if self.alone else np.take(found, self.key, axis=1)).T
 
     def _at(self, back: int) -> Ticks:
         return np.searchsorted(self.borders, self.cutoffs - back)
@@ -305,15 +336,13 @@ def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
     made = [pl.len().cast(pl.Int64).alias(_ROWS)]
     for name, number in numbers.items():
         column = pl.col(name)
-        taken = {
-            "sum": column.sum(),
-            "min": column.min(),
-            "max": column.max(),
-            "last": column.sort_by(HAPPENED, KNOWN, BATCH, name).drop_nulls().last(),
-        }
         made.append(column.count().cast(pl.Int64).alias(f"n:{name}"))
-        made += [taken[kind].alias(f"{kind}:{name}") for kind in number.kinds if not (number.real and kind == "sum")]
-    frame = rows.group_by(CODE, PERIOD).agg(made).sort(CODE, PERIOD)
+        for kind in number.kinds:
+            if kind == "last":
+                made.append(column.sort_by(HAPPENED, KNOWN, BATCH, name).drop_nulls().last().alias(f"last:{name}"))
+            elif not (number.real and kind == "sum"):
+                made.append(getattr(column, kind)().alias(f"{kind}:{name}"))
+    frame = _grouped(rows, made)
     held = {}
     for name, number in numbers.items():
         held[name] = {"n": frame[f"n:{name}"].to_numpy()}
@@ -322,6 +351,24 @@ def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
             held[name][kind] = frame[f"{kind}:{name}"].fill_null(0).to_numpy() if exact else _sums(rows, name, frame)
     code, period, count = (frame[name].to_numpy().astype(np.int64, copy=False) for name in (CODE, PERIOD, _ROWS))
     return Block(code, period, count, held)
+
+
+def summed(cells: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
+    """Cells of finer cells (columns `rows`, `n:NAME`, `sum:NAME`): all are integers and add up."""
+    frame = _grouped(cells, [pl.exclude(CODE, PERIOD).sum()])
+    held = {name: {what: frame[f"{what}:{name}"].to_numpy() for what in ("n", "sum")} for name in numbers}
+    return Block(frame[CODE].to_numpy(), frame[PERIOD].to_numpy(), frame["rows"].to_numpy(), held)
+
+
+def _grouped(rows: pl.DataFrame, made: list[pl.Expr]) -> pl.DataFrame:
+    """`made` by code and period, sorted by both; by one number instead of two where they fit into one."""
+    low, high, most = rows.select(pl.col(PERIOD).min(), pl.col(PERIOD).max().alias("h"), pl.col(CODE).max()).row(0)
+    if not rows.height or (most + 1) * (high - low + 1) >= FAR:
+        return rows.group_by(CODE, PERIOD).agg(made).sort(CODE, PERIOD)
+    span = high - low + 1
+    one = rows.select((pl.col(CODE) * span + (pl.col(PERIOD) - low)).alias(CODE), pl.exclude(CODE, PERIOD))
+    frame = one.group_by(CODE).agg(made).sort(CODE)
+    return frame.with_columns(pl.col(CODE) // span, (pl.col(CODE) % span + low).alias(PERIOD))
 
 
 def _sums(rows: pl.DataFrame, name: str, frame: pl.DataFrame) -> Floats:
@@ -357,13 +404,12 @@ def _units(block: Block, column: str, kind: str, scale: int) -> Floats:
     return np.where(numbers["n"] > 0, numbers[kind] / scale, blank)
 
 
-def _running(code: Ticks, period: Ticks, weights: Ticks, borders: Ticks, size: int) -> Ticks:
-    """K x borders: the sum of integer weights of the cells with period <= border."""
-    width = len(borders) + 1
-    held = np.zeros(size * width, dtype=np.int64)
-    np.add.at(held, code * width + np.searchsorted(borders, period, side="left"), weights)
-    total: Ticks = np.cumsum(held.reshape(size, width), axis=1)[:, :-1]
-    return total
+def _running(at: Ticks, weights: Ticks, borders: int, size: int) -> Ticks:
+    """Borders x K: the sum of integer weights of the cells up to each border; at: where a cell is counted, border by border."""
+    held = np.zeros((borders + 1) * size, dtype=np.int64)
+    np.add.at(held, at, weights)
+    total = held.reshape(borders + 1, size)[:-1]
+    return np.cumsum(total, axis=0, out=total)
 
 
-__all__ = ["Block", "Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Number", "Tally", "block_of"]
+__all__ = ["Block", "Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Number", "Tally", "block_of", "summed"]
