@@ -28,7 +28,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,29 @@ BOOSTING = {
     "n_estimators": 100,
 }
 
+PLAN = {
+    "schema": 1,
+    "name": "whitespace",
+    "workload": "propensity",
+    "seed": SEED,
+    "tables": {
+        "lines": {
+            "key": ["customer", "sku", "day"],
+            "happened": "day",
+            "known": "same_as_happened",
+            "columns": {
+                "customer": "text",
+                "sku": "text",
+                "grp": "text",
+                "money": {"type": "decimal", "decimals": 2},
+            },
+        }
+    },
+    "pairs": {"table": "lines", "account": "customer", "group": "grp", "value": "money", "active": 365, "owned": 365},
+    "horizon": 90,
+    "backtest": {"origins": 1, "every": 30, "calibrations": 3, "examples": 8, "stride": 30},
+}
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -62,16 +85,39 @@ Floats = npt.NDArray[np.float64]
 
 
 def foreproof(bought: str, asked: str, out: str) -> dict[str, Any]:
-    """Ours: a hook. `bought`: customer, sku, grp, day, money up to the last cutoff; `asked`: customer, grp, cutoff, whitespace.
+    """Ours: the propensity workload with its default features, members and calibrators, one build for all cutoffs."""
+    import forecast
+    from foreproof.core.plan import plan_of
+    from foreproof.core.table import parse
+    from foreproof.core.view import Database
+    from foreproof.engine.line import Bench
+    from foreproof.engine.pairs import pair_builder
+    from foreproof.workloads.propensity import parse_propensity
 
-    Write customer, grp, cutoff, score (a probability) of every asked pair to `out` and return {"probability": True}. Each
-    cutoff may read lines up to its day alone, and learn from `retail.settled(cutoff)`.
-    """
-    try:
-        from foreproof.workloads import propensity
-    except ImportError as error:
-        return {"skipped": str(error)}
-    return {"skipped": f"nothing calls {propensity.__name__} here yet"}
+    plan = parse_propensity(plan_of(PLAN))
+    lines = pl.read_parquet(bought).with_columns(
+        pl.col("customer", "grp", "sku").cast(pl.String), pl.col("money").round(2)
+    )
+    database = Database({"lines": parse(plan.contracts[0], lines, now=None)})
+    pairs = pl.read_parquet(asked)
+    days = {plan.task.series.grid.add(at(day), 0): day for day in pairs["cutoff"].unique().sort().to_list()}
+    bench = Bench(forecast.Kept(), workers=1, progress=forecast.Silent())
+    served = pair_builder(plan, bench)(database, tuple(days), plan.plan.seed).forecasts.detail
+    said = pl.concat(
+        [
+            one.rows.select("customer", "grp", pl.lit(days[cutoff]).alias("cutoff"), pl.col("p").alias("score"))
+            for cutoff, one in served.items()
+        ]
+    )
+    names = {name: pl.col(name).cast(pairs.schema[name]) for name in ("customer", "grp")}
+    scored = pairs.select(*retail.PAIR).join(said.with_columns(**names), on=list(retail.PAIR), how="left")
+    scored.select(*retail.PAIR, pl.col("score").fill_null(0.0)).write_parquet(out)
+    return {"probability": True}
+
+
+def at(day: date) -> datetime:
+    """Noon of a day: the grid finds its last instant."""
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
 def peer(bought: str, asked: str, out: str, who: str) -> dict[str, Any]:

@@ -412,4 +412,16 @@ def _running(at: Ticks, weights: Ticks, borders: int, size: int) -> Ticks:
     return np.cumsum(total, axis=0, out=total)
 
 
-__all__ = ["Block", "Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Number", "Tally", "block_of", "summed"]
+__all__ = [
+    "Block",
+    "Different",
+    "EventSource",
+    "Events",
+    "Extreme",
+    "Kind",
+    "Ledger",
+    "Number",
+    "Tally",
+    "block_of",
+    "summed",
+]
