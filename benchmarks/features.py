@@ -2,16 +2,17 @@
 
 `python benchmarks/features.py --rows 800000,8000000 --cutoffs 12 --json FILE [--who foreproof,polars] [--quick] [--data DIR]`
 
-Purchases of Online Retail II (known customer, no cancellation, positive quantity and price, the days that both files hold
-once), repeated under new customer names to the wanted rows, each in one of 12 groups. A pair is a customer with a
-purchase by the cutoff, times a group; cutoffs are month ends, the last 2011-11-30. Everybody makes the 27 columns of
-FEATURES for all pairs at each cutoff as a frame, and keeps its checksums alone: of each column and cutoff the values that
-are there and their sum. Money is added in pence. `max_abs_diff` is the largest difference of a checksum from ours: of
-integers as it is, of floats over the larger of 1 and the sum. What is measured includes reading the file, its imports and all that is prepared
-once. The largest row count is made by ours with twice the cutoffs too.
+Purchases of Online Retail II (known customer, no cancellation, positive quantity and price, the days that both files
+hold once), repeated under new customer names to the wanted rows, each in one of 12 groups. A pair is a customer with
+a purchase by the cutoff, times a group; cutoffs are month ends, the last 2011-11-30. Everybody makes the 27 columns
+of FEATURES for all pairs at each cutoff as a frame, and keeps its checksums alone: of each column and cutoff the
+values that are there and their sum. Money is added in pence. `max_abs_diff` is the largest difference of a checksum
+from ours: of integers as it is, of floats over the larger of 1 and the sum. What is measured includes reading the
+file, its imports and all that is prepared once. The largest row count is made by ours with twice the cutoffs too.
 
-The last block, at the largest row count: ours takes at most a seventh of the CPU seconds of pandas, a third of DuckDB's and
-polars' own at most, in 1500 MB; twice the cutoffs at most 1.3 times; and everybody's checksums are equal.
+The last block, at the largest row count: ours takes at most a seventh of the CPU seconds of pandas, a third of
+DuckDB's and polars' own at most, in 1500 MB; twice the cutoffs at most 1.3 times; and everybody's checksums are
+equal.
 """
 
 from __future__ import annotations

@@ -116,6 +116,27 @@ def test_a_second_run_gives_the_same_bytes(outcome: Outcome, monkeypatch: pytest
         assert path.read_bytes() == (again.folder / "tables" / path.name).read_bytes(), path.name
 
 
+def test_features_are_listed_and_ablated(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREPROOF_WORKERS", "1")
+    monkeypatch.setenv("COLUMNS", "220")
+    folder = outcome.folder.parents[1]
+    listed = CliRunner().invoke(app, ["features", "-C", str(folder)], catch_exceptions=False)
+    assert "recency_log_of_lines" in listed.output
+    before = (folder / "foreproof.yaml").read_text(encoding="utf-8")
+    told = CliRunner().invoke(
+        app, ["ablate", "--threshold", "0.5", "--apply", "-C", str(folder)], catch_exceptions=False
+    )
+    assert "wrote policy: safe into" in told.output
+    after = open_project(folder).propensity
+    metas = [feature.meta(14) for feature in after.features]
+    assert not [m for m in metas if m.family in ("recency", "decay")]
+    assert not [m for m in metas if m.nearness is not None and m.nearness < 14]
+    (folder / "foreproof.yaml").write_text(before, encoding="utf-8")
+    strict = CliRunner().invoke(app, ["ablate", "--threshold", "0", "-C", str(folder)], catch_exceptions=False)
+    assert "of AUC on whitespace pairs: full" in " ".join(strict.output.split())
+    assert isinstance(CliRunner().invoke(app, ["ablate", "--threshold", "2", "-C", str(folder)]).exception, BadInput)
+
+
 def test_a_plan_is_guessed_from_a_file_of_purchases(tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_text("\n".join(lines(40, 120)) + "\n", encoding="utf-8")
     words = ["--account", "customer", "--group", "kind", "--value", "amount", "--data", str(tmp_path / "lines.csv")]
@@ -145,6 +166,13 @@ def test_a_plan_is_guessed_from_a_file_of_purchases(tmp_path: Path) -> None:
         ("models: [logistic, boost]", "models: [oracle]", ForeproofError, "oracle"),
         ("horizon: 14", "horizon: 14\nfeatures: [{over: count, of: lines, window: 7, lag: -1}]", LawError, "law 3"),
         ("horizon: 14", "horizon: 14\nsurprise: 1", ForeproofError, "surprise"),
+        ("backtest: {", "backtest: {split: random, ", LawError, "gap law"),
+        (
+            "horizon: 14",
+            "horizon: 14\nfeatures: [{rate: kind, unit: customer, of: lines, window: 28, fitted: all}]",
+            LawError,
+            "one door",
+        ),
     ],
 )
 def test_a_plan_that_leaks_or_cannot_be_is_refused(

@@ -128,6 +128,16 @@ def spend(
     commands.spend(project, run, budget=budget)
 
 
+@app.command("ablate")
+def ablate(
+    apply: Annotated[bool, typer.Option("--apply", help="write the chosen policy into the plan")] = False,
+    threshold: Annotated[float, typer.Option(help="the largest loss of AUC that does not matter")] = 0.005,
+    project: Folder = Path(),
+) -> None:
+    """Judge a propensity without the features that a leak could hide in: short windows, recency, the last 30 days."""
+    commands.ablation(project, apply=apply, threshold=threshold)
+
+
 @app.command("scale")
 def forecast_in_chunks(
     project: Folder = Path(),

@@ -15,13 +15,14 @@ from rich.table import Table as Grid
 
 from foreproof.adapters.query import query
 from foreproof.app import demo, history, scenarios
+from foreproof.app.ablation import apply_policy, chosen_policy, loss_table, run_ablation
 from foreproof.app.diff import diff
 from foreproof.app.diff_page import write_diff
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
 from foreproof.app.guess_pairs import guess_pairs
 from foreproof.app.progress import Terminal
-from foreproof.app.project import PLAN_FILE, open_project
+from foreproof.app.project import PLAN_FILE, Project, open_project
 from foreproof.app.runner import Outcome, execute
 from foreproof.app.scale import scale
 from foreproof.app.serving import restore, served
@@ -83,7 +84,33 @@ def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str)
     last = STAGES[-1] if until == "run" else until
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)
+    if until == "features" and outcome.error is None:
+        _print_frame(_feature_table(project), title="Features")
     return report(outcome)
+
+
+def _feature_table(project: Project) -> pl.DataFrame:
+    """Each declared feature with what it reads, as maths."""
+    plan = project.science
+    metas = [feature.meta(plan.task.horizon) for feature in plan.features]
+    rows = [(m.name, m.family, m.window, m.lag, m.nearness, m.maths) for m in metas]
+    whole = dict.fromkeys(("window", "lag", "nearness"), pl.Int64())
+    words = {"feature": pl.String(), "family": pl.String()}
+    return pl.DataFrame(rows, schema={**words, **whole, "maths": pl.String()}, orient="row")
+
+
+def ablation(folder: Path, *, apply: bool, threshold: float) -> None:
+    """Print what each policy of features loses; write the safest one that loses too little to matter into the plan."""
+    if not 0.0 <= threshold < 1.0:
+        raise BadInput("--threshold", found=f"{threshold:g}", wanted="a loss of AUC from 0 to 1, such as 0.005")
+    project = open_project(folder)
+    with Terminal(err) as progress:
+        found = run_ablation(project, progress=progress)
+    _print_frame(loss_table(found), title="What each policy of features scores, and loses")
+    name = chosen_policy(found, threshold=threshold)
+    out.print(f"safest policy that surely loses at most {threshold:g} of AUC on whitespace pairs: {name}")
+    if apply:
+        out.print(f"wrote policy: {name} into {apply_policy(project, name)}", markup=False)
 
 
 def report(outcome: Outcome) -> int:
@@ -381,6 +408,7 @@ def _print_faults(faults: Sequence[str]) -> int:
 
 
 __all__ = [
+    "ablation",
     "demo_forecast",
     "demo_propensity",
     "demo_smoke",

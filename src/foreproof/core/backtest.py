@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from foreproof.core.section import Section
+from foreproof.errors import LawError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,14 @@ class Backtest:
 
 
 def parse_backtest(section: Section, *, horizon: int, stride: int) -> Backtest:
-    """The plan's `backtest`; stride: the default."""
+    """The plan's `backtest`; stride: the default. Raises LawError for a random split, PlanError for what cannot be."""
+    if section.text("split", default="time") != "time":
+        raise LawError(
+            f"{section.path}.split",
+            found=section.text("split"),
+            wanted="time: learn from what had settled before each cutoff (law 4, the gap law)",
+            fix="leave split out; for customers apart use core.folds, which purges in time as well",
+        )
     backtest = Backtest(
         origins=section.whole("origins", default=4, low=1),
         every=section.whole("every", default=horizon, low=1),

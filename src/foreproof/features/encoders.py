@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from foreproof.core.section import Section
-from foreproof.errors import BadInput
+from foreproof.errors import BadInput, LawError
 from foreproof.features.cells import Values
 from foreproof.features.context import Context, Floats
 from foreproof.features.declare import Meta, at_least, past, span
@@ -97,6 +97,13 @@ def rate_column(context: Context, feature: Rate) -> Floats:
 
 def parse_rate(section: Section, of: Events) -> list[Rate]:
     """`{rate: group, unit: account, of: lines, window: [30, 90]}`."""
+    if section.text("fitted", default="at_cutoff") != "at_cutoff":
+        raise LawError(
+            f"{section.path}.fitted",
+            found=section.text("fitted"),
+            wanted="at_cutoff: an encoder sees what was known at each cutoff, and nothing else (law 2, one door)",
+            fix="leave fitted out",
+        )
     windows = [int(value) for value in section.numbers("window")]
     item, unit, by = section.text("rate"), section.text("unit"), section.texts("by", default=())
     lag, prior = section.whole("lag", default=0), section.number("prior", default=20.0, low=0.0)

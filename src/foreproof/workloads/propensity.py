@@ -27,6 +27,7 @@ from foreproof.features.cells import FAR, Where
 from foreproof.features.declare import Feature
 from foreproof.features.missing import Missing, parse_missing
 from foreproof.features.parse_events import event_default, parse_event_features
+from foreproof.features.policy import POLICIES, policy_of, swapped
 from foreproof.features.population import Population
 from foreproof.features.series import Series, VersionedSeries, cutoff_periods, versioned_series
 from foreproof.models.calibrate import CALIBRATORS
@@ -193,12 +194,17 @@ class PairProof:
 
 @dataclass(frozen=True, slots=True)
 class PropensityPlan:
-    """The plan of a propensity, parsed: nothing further in reads a setting by name."""
+    """The plan of a propensity, parsed: nothing further in reads a setting by name.
+
+    declared: the plan's features; features: what its policy leaves of them.
+    """
 
     plan: Plan
     contracts: tuple[Contract, ...]
     task: PropensityTask
     features: tuple[Feature, ...]
+    declared: tuple[Feature, ...]
+    policy: str
     missing: Missing
     models: tuple[Model, ...]
     calibrators: tuple[str, ...]
@@ -219,12 +225,18 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
     horizon = root.whole("horizon", low=1, high=10_000)
     delay = parse_offset(root.raw("delay", default=0), subject="delay")
     task = _task(plan.name, root.section("pairs"), contracts, horizon=horizon, delay=delay)
+    declared = _features(root, task)
+    policy = root.choice("policy", POLICIES, default="full")
     backtest = parse_backtest(root.section("backtest", default={"examples": 6}), horizon=horizon, stride=horizon)
     parsed = PropensityPlan(
         plan=plan,
         contracts=contracts,
         task=task,
-        features=_features(root, task),
+        features=declared
+        if policy == "full"
+        else swapped(declared, policy_of(policy, horizon=horizon), horizon=horizon),
+        declared=declared,
+        policy=policy,
         missing=parse_missing(root.section("missing", default={})),
         models=parse_classifiers(root),
         calibrators=_calibrators(root),
