@@ -151,8 +151,9 @@ def foreproof(path: str, cutoffs: Sequence[str]) -> Sums:
     total = np.zeros((len(cutoffs), len(FEATURES), 2))
     for chunk in pair_chunks(database, population, features, horizon=28):
         place = np.searchsorted(ends, grid.index(chunk["cutoff"].to_physical().to_numpy()))
+        many = np.bincount(place, minlength=len(cutoffs))
         for i, feature in enumerate(features):
-            total[:, i] += _sums_at(chunk[feature.name], place, len(cutoffs), money=FEATURES[i] in MONEY)
+            total[:, i] += _sums_at(chunk[feature.name], place, many, money=FEATURES[i] in MONEY)
     return {
         cutoff: [
             [int(n), float(value) if name in REAL else round(value)]
@@ -162,7 +163,7 @@ def foreproof(path: str, cutoffs: Sequence[str]) -> Sums:
     }
 
 
-def _sums_at(column: pl.Series, place: Any, cutoffs: int, *, money: bool) -> Any:
+def _sums_at(column: pl.Series, place: Any, many: Any, *, money: bool) -> Any:
     """Values and their sum by cutoff. Money of ours is in pounds: in whole pence its sum is exact, as that of counts is."""
     import numpy as np
 
@@ -170,10 +171,11 @@ def _sums_at(column: pl.Series, place: Any, cutoffs: int, *, money: bool) -> Any
     if column.null_count():
         there = ~np.isnan(value)
         value, place = value[there], place[there]
+        many = np.bincount(place, minlength=len(many))
     if money:
         value = value * 100
         value = value if "mean" in column.name else np.rint(value)
-    return np.stack([np.bincount(place, minlength=cutoffs), np.bincount(place, value, minlength=cutoffs)], axis=1)
+    return np.stack([many, np.bincount(place, value, minlength=len(many))], axis=1)
 
 
 def declared() -> tuple[Any, ...]:
@@ -250,9 +252,7 @@ def _polars_at(days: pl.DataFrame, visits: pl.DataFrame, cutoff: date) -> list[l
         visits.lazy()
         .filter(pl.col("day") <= at)
         .group_by("pair")
-        .agg(
-            within("sales", 365).alias("customer_sales_365"), (age < 365).sum().alias("customer_active_365")
-        )
+        .agg(within("sales", 365).alias("customer_sales_365"), (age < 365).sum().alias("customer_active_365"))
     )
     every = pl.LazyFrame({"grp": range(GROUPS)}, schema={"grp": pl.Int32})
     asked = whole.join(every, how="cross").with_columns(pair=pl.col("pair") * GROUPS + pl.col("grp"))

@@ -127,7 +127,13 @@ def facts(table: Table, value: pl.Expr, *, by: Sequence[str], grid: Grid, where:
 
 
 def clocked(
-    table: Table, values: Mapping[str, pl.Expr], *, by: Sequence[str], grid: Grid, where: tuple[Where, Where], order: bool = True
+    table: Table,
+    values: Mapping[str, pl.Expr],
+    *,
+    by: Sequence[str],
+    grid: Grid,
+    where: tuple[Where, Where],
+    order: bool = True,
 ) -> pl.DataFrame:
     """`facts` with any number of values, empty ones too; without `order` no `_happened`, `_known` and `_batch`."""
     constant = table.contract.known.kind == "constant"

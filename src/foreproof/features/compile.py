@@ -246,7 +246,10 @@ def _chunk(context: Context, features: Sequence[Feature], exists: Bools) -> pl.D
     ]
     # the places of the rows in an array of entities by cutoffs, and in one laid out cutoff by cutoff
     places = row * exists.shape[1] + cutoff, cutoff * exists.shape[0] + row
-    made = [_column(feature, FAMILIES[type(feature)].column(context, feature), exists, places, steps) for feature in features]
+    made = [
+        _column(feature, FAMILIES[type(feature)].column(context, feature), exists, places, steps)
+        for feature in features
+    ]
     return pl.DataFrame([*index, *made])
 
 

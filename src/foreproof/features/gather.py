@@ -104,7 +104,9 @@ def _placed(rows: pl.DataFrame, keys: pl.DataFrame, words: Mapping[str, pl.Serie
     if prod(len(own) for own in words.values()) == max(keys.height, 1) and not sum(keys.null_count().row(0)):
         # every combination is a key, and keys are sorted: the number is the position
         return rows.filter(pl.col(CODE).is_not_null()) if rows[CODE].null_count() else rows
-    table = keys.select(_code_of(words).alias(CODE)).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_place"))
+    table = keys.select(_code_of(words).alias(CODE)).with_columns(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("_place")
+    )
     found = rows.join(table, on=CODE, how="inner", maintain_order="left")
     return found.drop(CODE).rename({"_place": CODE})
 
