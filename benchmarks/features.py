@@ -6,9 +6,10 @@ Purchases of Online Retail II (known customer, no cancellation, positive quantit
 once), repeated under new customer names to the wanted rows, each in one of 12 groups. A pair is a customer with a
 purchase by the cutoff, times a group; cutoffs are month ends, the last 2011-11-30. Everybody makes the 27 columns of
 FEATURES for all pairs at each cutoff as a frame, and keeps its checksums alone: of each column and cutoff the values that
-are there and their sum. Money is added in pence. `max_abs_diff` is the largest difference of a checksum from ours: of integers as it is, of
-floats over the larger of 1 and the sum. What is measured includes reading the file, its imports and all that is prepared
-once. The largest row count is made by ours with twice the cutoffs too.
+are there and their sum. Money is added in pence. `max_abs_diff` is the
+largest difference of a checksum from ours: of integers as it is, of floats over the larger of 1 and the sum. What is
+measured includes reading the file, its imports and all that is prepared once. The largest row count is made by ours with
+twice the cutoffs too.
 
 The last block, at the largest row count: ours takes at most a seventh of the CPU seconds of pandas, a third of DuckDB's and
 polars' own at most, in 1500 MB; twice the cutoffs at most 1.3 times; and everybody's checksums are equal.
@@ -20,7 +21,7 @@ import argparse
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from importlib import metadata
@@ -63,7 +64,7 @@ FEATURES = (
     "customer_active_365",
 )
 """All over days in (cutoff - w, cutoff]; integers but the means, the log, the interval and the two ratios."""
-MONEY = tuple(name for name in FEATURES if "sales" in name and "by" not in name) + ("mean_365", "max_365")
+MONEY = ("mean_365", "max_365", *(name for name in FEATURES if "sales" in name and "by" not in name))
 REAL = ("mean_365", "recency_log", "interval", "share_365", "sales_90_by_365")
 
 Sums = dict[str, list[list[float]]]
@@ -74,7 +75,7 @@ Sums = dict[str, list[list[float]]]
 
 
 def sales(folder: Path) -> pl.DataFrame:
-    """customer (number), grp, day, sales (pence), quantity: a row a line, in the files' order."""
+    """Customer (number), grp, day, sales (pence), quantity: a row a line, in the files' order."""
     first, second = (pl.read_parquet(folder / name) for name in retail.FILES)
     both = pl.concat([first, second.filter(pl.col("InvoiceDate") > first["InvoiceDate"].max())])
     codes = both["StockCode"].unique().to_list()
@@ -488,14 +489,6 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
         known = ", ".join((OURS, *PEERS))
         arguments.error(f"--who: found {', '.join(unknown) or 'nothing'}, wanted some of {known}")
     return chosen
-
-
-CONTENDERS: dict[str, Callable[[str, Sequence[str]], Sums]] = {
-    OURS: foreproof,
-    "pandas": pandas,
-    "duckdb": duckdb,
-    "polars": polars,
-}
 
 
 def main() -> int:
