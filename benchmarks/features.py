@@ -2,17 +2,17 @@
 
 `python benchmarks/features.py --rows 800000,8000000 --cutoffs 12 --json FILE [--who foreproof,polars] [--quick] [--data DIR]`
 
-Purchases of Online Retail II (known customer, no cancellation, positive quantity and price, the days that both files
-hold once), repeated under new customer names to the wanted rows, each in one of 12 groups. A pair is a customer with
-a purchase by the cutoff, times a group; cutoffs are month ends, the last 2011-11-30. Everybody makes the 27 columns
-of FEATURES for all pairs at each cutoff as a frame, and keeps its checksums alone: of each column and cutoff the
-values that are there and their sum. Money is added in pence. `max_abs_diff` is the largest difference of a checksum
-from ours: of integers as it is, of floats over the larger of 1 and the sum. What is measured includes reading the
-file, its imports and all that is prepared once. The largest row count is made by ours with twice the cutoffs too.
+Purchases of Online Retail II (known customer, no cancellation, positive quantity and price, the days that both files hold
+once), repeated under new customer names to the wanted rows, each in one of 12 groups. A pair is a customer with a
+purchase by the cutoff, times a group; cutoffs are month ends, the last 2011-11-30. Everybody makes the 27 columns of
+FEATURES for all pairs at each cutoff as a frame, and keeps its checksums alone: of each column and cutoff the values that
+are there and their sum. Money is added in pence. `max_abs_diff` is the
+largest difference of a checksum from ours: of integers as it is, of floats over the larger of 1 and the sum. What is
+measured includes reading the file, its imports and all that is prepared once. The largest row count is made by ours with
+twice the cutoffs too.
 
-The last block, at the largest row count: ours takes at most a seventh of the CPU seconds of pandas, a third of
-DuckDB's and polars' own at most, in 1500 MB; twice the cutoffs at most 1.3 times; and everybody's checksums are
-equal.
+The last block, at the largest row count: ours takes at most a seventh of the CPU seconds of pandas, a third of DuckDB's and
+polars' own at most, in 1500 MB; twice the cutoffs at most 1.3 times; and everybody's checksums are equal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import argparse
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from importlib import metadata
@@ -64,7 +64,7 @@ FEATURES = (
     "customer_active_365",
 )
 """All over days in (cutoff - w, cutoff]; integers but the means, the log, the interval and the two ratios."""
-MONEY = (*tuple(name for name in FEATURES if "sales" in name and "by" not in name), "mean_365", "max_365")
+MONEY = ("mean_365", "max_365", *(name for name in FEATURES if "sales" in name and "by" not in name))
 REAL = ("mean_365", "recency_log", "interval", "share_365", "sales_90_by_365")
 
 Sums = dict[str, list[list[float]]]
@@ -152,8 +152,9 @@ def foreproof(path: str, cutoffs: Sequence[str]) -> Sums:
     total = np.zeros((len(cutoffs), len(FEATURES), 2))
     for chunk in pair_chunks(database, population, features, horizon=28):
         place = np.searchsorted(ends, grid.index(chunk["cutoff"].to_physical().to_numpy()))
+        many = np.bincount(place, minlength=len(cutoffs))
         for i, feature in enumerate(features):
-            total[:, i] += _sums_at(chunk[feature.name], place, len(cutoffs), money=FEATURES[i] in MONEY)
+            total[:, i] += _sums_at(chunk[feature.name], place, many, money=FEATURES[i] in MONEY)
     return {
         cutoff: [
             [int(n), float(value) if name in REAL else round(value)]
@@ -163,7 +164,7 @@ def foreproof(path: str, cutoffs: Sequence[str]) -> Sums:
     }
 
 
-def _sums_at(column: pl.Series, place: Any, cutoffs: int, *, money: bool) -> Any:
+def _sums_at(column: pl.Series, place: Any, many: Any, *, money: bool) -> Any:
     """Values and their sum by cutoff. Money of ours is in pounds: in whole pence its sum is exact, as that of counts is."""
     import numpy as np
 
@@ -171,10 +172,11 @@ def _sums_at(column: pl.Series, place: Any, cutoffs: int, *, money: bool) -> Any
     if column.null_count():
         there = ~np.isnan(value)
         value, place = value[there], place[there]
+        many = np.bincount(place, minlength=len(many))
     if money:
         value = value * 100
         value = value if "mean" in column.name else np.rint(value)
-    return np.stack([np.bincount(place, minlength=cutoffs), np.bincount(place, value, minlength=cutoffs)], axis=1)
+    return np.stack([many, np.bincount(place, value, minlength=len(many))], axis=1)
 
 
 def declared() -> tuple[Any, ...]:
@@ -487,14 +489,6 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
         known = ", ".join((OURS, *PEERS))
         arguments.error(f"--who: found {', '.join(unknown) or 'nothing'}, wanted some of {known}")
     return chosen
-
-
-CONTENDERS: dict[str, Callable[[str, Sequence[str]], Sums]] = {
-    OURS: foreproof,
-    "pandas": pandas,
-    "duckdb": duckdb,
-    "polars": polars,
-}
 
 
 def main() -> int:

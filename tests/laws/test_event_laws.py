@@ -14,7 +14,17 @@ import naive_features as naive
 from feature_tables import HORIZON, World, event_features, worlds
 from foreproof.core.clock import literal
 from foreproof.core.view import Database, Table
-from foreproof.features import Events, Feature, Over, Population, Static, compile_pairs, population_of
+from foreproof.features import (
+    Events,
+    Feature,
+    Over,
+    Population,
+    Recency,
+    Rhythm,
+    Static,
+    compile_pairs,
+    population_of,
+)
 from foreproof.features.ledger import Ledger
 
 ENTITY = ("store", "sku")
@@ -90,6 +100,28 @@ def test_small_chunks_give_the_same_bytes(world: World) -> None:
     finally:
         compiler.PAIR_BYTES = before
     assert_frame_equal(whole, again, check_exact=True)
+
+
+@given(worlds(), st.booleans())
+def test_coarser_keys_are_the_same_whether_added_up_from_finer_ones_or_read(world: World, calm: bool) -> None:
+    database = world.database
+    if calm:  # each row known when it happened and never changed, and of an entity that is asked about
+        sales = database["sales"]
+        first = sales.rows.unique("id", keep="first", maintain_order=True).filter(~pl.col("_deleted"))
+        database = Database({**database.tables, "sales": Table(sales.contract, first.with_columns(_known="_happened"))})
+    fine, coarse = Events("sales"), Events("sales", ("store",))
+    few: list[Feature] = [
+        Over("sum", coarse, "units", 4),
+        Over("mean", coarse, "units"),
+        Over("count", coarse, window=3),
+        Over("active", coarse),
+        Recency(coarse),
+        Rhythm("interval", coarse),
+    ]
+    own: list[Feature] = [Over("sum", fine, "units", 6), Over("last", fine, "units"), Recency(fine)]
+    alone = compile_pairs(database, asked(world), few, HORIZON)
+    beside = compile_pairs(database, asked(world), [*own, *few], HORIZON)
+    assert_frame_equal(alone, beside.select(alone.columns), check_exact=True)
 
 
 def test_a_ledger_says_what_it_is() -> None:

@@ -70,3 +70,18 @@ def test_a_cutoff_on_another_clock_and_an_unknown_table_are_refused() -> None:
         table.as_of(datetime(2024, 1, 1, tzinfo=UTC))
     with pytest.raises(BadInput, match="no table 'x'"):
         Database({"t": table})["x"]
+
+
+def test_a_row_without_a_natural_key_that_comes_again_in_a_later_batch_is_one_row() -> None:
+    columns = (Column("sku", "text"), Column("qty", "integer"))
+    keyless = Contract("t", (), Stamp("t", period="integer"), Known("same_as_happened"), columns)
+    rows = pl.DataFrame(
+        {"sku": ["a", "a", "b"], "qty": [1, 1, 1], "_happened": 1, "_known": 1, "_batch": 1, "_deleted": False},
+    ).with_columns(pl.Series("_occurrence", [1, 2, 1]))
+    again = rows.with_columns(pl.lit(2, dtype=pl.Int64).alias("_batch"), pl.lit(3, dtype=pl.Int64).alias("_known"))
+    rows = rows.with_columns(pl.col("_batch", "_known", "_happened").cast(pl.Int64))
+    assert Table(keyless, rows).as_of(9).height == 3
+    twice = Table(keyless, pl.concat([rows, again.select(rows.columns).cast(dict(rows.schema))]))
+    assert twice.as_of(9).height == 3
+    assert twice.as_of(9)["_batch"].to_list() == [2, 2, 2]
+    assert twice.as_of(2)["_batch"].to_list() == [1, 1, 1]

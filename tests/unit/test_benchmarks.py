@@ -432,3 +432,71 @@ def test_a_quick_whitespace_run_writes_well_formed_rows_of_everybody(data_dir: P
         assert set(figures) >= RANKED | (CHANCES if who.startswith("lightgbm") else set()), who
         assert 0 <= figures["capture10_low"] <= figures["capture10"] <= figures["capture10_high"] <= 1
         assert {row["metric"] for row in rows if (row["case"], row["who"]) == ("all", who)} >= COSTS
+
+
+@pytest.fixture
+def features(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return imported("features", monkeypatch)
+
+
+def test_features_of_a_pair_equal_plain_loops(features: ModuleType, tmp_path: Path) -> None:
+    lines = shop().select(
+        "customer",
+        pl.format("g{}", pl.col("grp").cast(pl.String).str.zfill(2)).alias("grp"),
+        "day",
+        sales=(pl.col("money") * 100).round().cast(pl.Int64),
+        quantity=pl.lit(3, dtype=pl.Int64),
+    )
+    features.prepare(lines, 2 * lines.height - 7, tmp_path / "lines.parquet")
+    made = pl.read_parquet(tmp_path / "lines.parquet")
+    assert made.height == 2 * lines.height - 7 and made["day"].is_sorted()
+    cutoffs = [f"{AT}", f"{AT + timedelta(days=30)}"]
+    ours = features.foreproof(str(tmp_path / "lines.parquet"), cutoffs)
+    for cutoff in cutoffs:
+        end = date.fromisoformat(cutoff)
+        past = made.filter(pl.col("day") <= end)
+        days = [end - day for day in past["day"]]
+        year = [money for money, age in zip(past["sales"], days, strict=True) if age.days < 365]
+        sums = dict(zip(features.FEATURES, ours[cutoff], strict=True))
+        pairs = features.GROUPS * past["customer"].n_unique()
+        assert sums["sales_365"] == [pairs, sum(year)] and sums["count_365"] == [pairs, len(year)]
+        assert sums["quantity_365"] == [pairs, 3 * len(year)]
+        assert sums["active_life"] == [pairs, past.select("customer", "grp", "day").n_unique()]
+        assert sums["customer_sales_365"] == [pairs, features.GROUPS * sum(year)]
+        assert sums["recency"][0] == past.select("customer", "grp").n_unique()
+
+
+def test_checksums_that_differ_by_one_penny_or_one_pair_are_seen(features: ModuleType) -> None:
+    ours = {"2011-11-30": [[9, 1e6 + i] for i in range(27)]}
+    assert features.difference(ours, ours) == 0.0
+    for i, off in ((0, 1.0), (features.FEATURES.index("mean_365"), 1e6)):
+        theirs = {"2011-11-30": [[n, total + off * (j == i)] for j, (n, total) in enumerate(ours["2011-11-30"])]}
+        assert features.difference(ours, theirs) >= 0.9
+    fewer = {"2011-11-30": [[n - (j == 3), total] for j, (n, total) in enumerate(ours["2011-11-30"])]}
+    assert math.isinf(features.difference(ours, fewer)) and math.isinf(features.difference(ours, {}))
+
+
+def test_words_of_the_feature_benchmark_that_mean_nothing_are_refused(
+    features: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--rows", "many"], ["--rows", "0"], ["--cutoffs", "13"], ["--who", "spark"], ["--who", ""]):
+        with pytest.raises(SystemExit) as stopped:
+            features.options_of(words)
+        assert stopped.value.code == 2
+        assert words[0] in capsys.readouterr().err
+
+
+def test_a_quick_feature_run_writes_well_formed_rows_with_equal_checksums(data_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.json"
+    words = ["--quick", "--cutoffs", "2", "--who", "foreproof,polars", "--data", str(data_dir), "--json", str(out)]
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "features.py"), *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "as expected" in done.stdout
+    rows = json.loads(out.read_text(encoding="utf-8"))
+    assert all(set(row) == ROW and row["benchmark"] == "features" and row["n"] > 0 for row in rows)
+    assert {row["case"] for row in rows} == {"rows_20000", "rows_20000_cutoffs_4"}
+    for who in {row["who"] for row in rows}:
+        assert {row["metric"] for row in rows if row["who"] == who} >= COSTS
+    assert [row["value"] <= 1e-9 for row in rows if row["metric"] == "max_abs_diff"] == [True]

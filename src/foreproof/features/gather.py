@@ -13,8 +13,9 @@ from foreproof.core.contract import UNTIL, Column
 from foreproof.core.grid import Grid
 from foreproof.core.view import Table
 from foreproof.errors import BadInput
+from foreproof.features.blocks import Number, block_of, summed
 from foreproof.features.cells import CODE, FAR, PERIOD, SINCE, clocked, stored_number
-from foreproof.features.ledger import Different, Events, EventSource, Number, Tally, block_of, summed
+from foreproof.features.ledger import Different, Events, EventSource, Tally
 
 
 def event_source(
