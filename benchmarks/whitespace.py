@@ -75,8 +75,7 @@ PLAN = {
     },
     "pairs": {"table": "lines", "account": "customer", "group": "grp", "value": "money", "active": 365, "owned": 365},
     "horizon": 90,
-    "backtest": {"origins": 1, "every": 30, "calibrations": 3, "examples": 12, "stride": 30},
-    "models": ["logistic", {"boost": {"leaves": 7, "least": 100, "trees": 200, "rate": 0.03}}],
+    "backtest": {"origins": 1, "every": 30, "calibrations": 3, "examples": 8, "stride": 30},
 }
 
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from foreproof.app.artefacts_pairs import pair_tables
+from foreproof.app.artefacts_pairs import PAIR_KEYS, pair_tables
 from foreproof.app.stages import Work
 from foreproof.core.clock import time_column
 from foreproof.core.digest import digest_bytes, digest_frame, digest_json
@@ -47,24 +47,8 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "replay_stock_totals": ("who",),
     "verdicts": ("name",),
     "cleaning": ("table", "batch"),
-    "chances": (CUTOFF, "segment"),
-    "pair_scores": (CUTOFF, "segment", "who", "metric"),
-    "pair_gain": ("segment", "metric", "against"),
-    "reliability": ("segment", "bin"),
-    "gains": ("segment", "tenth"),
-    "base_rates": (CUTOFF, "segment"),
-    "calibrators": (CUTOFF, "segment", "calibrator"),
-    "blend": (CUTOFF, "segment", "model"),
-    "list": ("rank",),
-    "list_prices": ("limit",),
-    "list_swaps": ("limit",),
-    "list_curve": ("count",),
-    "list_fairness": ("segment",),
-    "list_moves": ("move",),
-    "list_replay": (CUTOFF, "who"),
-    "list_gain": ("against", "what"),
 }
-"""Every table that a whole run writes, with what orders its rows beside the entity columns."""
+"""Every table that a whole forecast writes, with what orders its rows beside the entity columns."""
 
 
 def tables_of(work: Work) -> dict[str, pl.DataFrame]:
@@ -81,7 +65,8 @@ def tables_of(work: Work) -> dict[str, pl.DataFrame]:
 
 def _order(name: str, entity: tuple[str, ...]) -> tuple[str, ...]:
     """What orders a table's rows; a list is read from the top."""
-    return TABLE_KEYS[name] if name == "list" else (*entity, *TABLE_KEYS[name])
+    keys = PAIR_KEYS.get(name) or TABLE_KEYS[name]
+    return keys if name == "list" else (*entity, *keys)
 
 
 def verdict_table(verdicts: tuple[Verdict, ...]) -> pl.DataFrame:
@@ -134,7 +119,7 @@ def canonical_digests(work: Work, tables: Mapping[str, pl.DataFrame], metrics: M
     """What a repeat must reproduce: sorted Arrow of each table, model text, scores; no timing, path or stamp."""
     entity = work.project.science.task.entity
     found = {
-        f"tables/{name}": digest_frame(frame, keys=[c for c in (*entity, *TABLE_KEYS[name]) if c in frame.columns])
+        f"tables/{name}": digest_frame(frame, keys=[c for c in _order(name, entity) if c in frame.columns])
         for name, frame in tables.items()
     }
     found |= {path: digest_bytes(content) for path, content in models_of(work).items()}

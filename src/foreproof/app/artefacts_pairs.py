@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from foreproof.app.stages import Work
 from foreproof.core.clock import Moment, ticks, time_column
 from foreproof.core.predict import CUTOFF
 from foreproof.engine.pairs import PairServed
+
+PAIR_KEYS: Mapping[str, tuple[str, ...]] = {
+    "chances": (CUTOFF, "segment"),
+    "pair_scores": (CUTOFF, "segment", "who", "metric"),
+    "pair_gain": ("segment", "metric", "against"),
+    "reliability": ("segment", "bin"),
+    "gains": ("segment", "tenth"),
+    "base_rates": (CUTOFF, "segment"),
+    "calibrators": (CUTOFF, "segment", "calibrator"),
+    "blend": (CUTOFF, "segment", "model"),
+    "list": ("rank",),
+    "list_prices": ("limit",),
+    "list_swaps": ("limit",),
+    "list_curve": ("count",),
+    "list_fairness": ("segment",),
+    "list_moves": ("move",),
+    "list_replay": (CUTOFF, "who"),
+    "list_gain": ("against", "what"),
+}
+"""The tables that only a propensity writes, with what orders their rows beside the entity columns."""
 
 
 def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
@@ -70,4 +92,4 @@ def _at(cutoff: Moment, rows: int) -> pl.Series:
     return time_column(CUTOFF, np.full(rows, ticks(cutoff), dtype=np.int64), integer=isinstance(cutoff, int))
 
 
-__all__ = ["pair_tables"]
+__all__ = ["PAIR_KEYS", "pair_tables"]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from foreproof.app import commands, diagnosis
+from foreproof.app import commands, commands_pairs, diagnosis
 from foreproof.errors import ForeproofError
 
 Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
@@ -54,7 +54,7 @@ def new_propensity(
     value: Annotated[str, typer.Option(help="the column that says for how much")],
 ) -> None:
     """Guess a plan from a file of purchases, and write it with comments."""
-    commands.new_propensity(folder, data, account=account, group=group, value=value)
+    commands_pairs.new_propensity(folder, data, account=account, group=group, value=value)
 
 
 def _stage(name: str, words: str) -> None:
@@ -135,7 +135,7 @@ def ablate(
     project: Folder = Path(),
 ) -> None:
     """Judge a propensity without the features that a leak could hide in: short windows, recency, the last 30 days."""
-    commands.ablation(project, apply=apply, threshold=threshold)
+    commands_pairs.ablation(project, apply=apply, threshold=threshold)
 
 
 @app.command("scale")
@@ -261,7 +261,7 @@ def demo_forecast(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Pat
 @demo_app.command("propensity")
 def demo_propensity(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/propensity")) -> None:
     """Households x departments of the same year of grocery baskets: whom to call for what, with its proof."""
-    raise typer.Exit(commands.demo_propensity(folder))
+    raise typer.Exit(commands_pairs.demo_propensity(folder))
 
 
 @demo_app.command("smoke")

@@ -15,14 +15,13 @@ from rich.table import Table as Grid
 
 from foreproof.adapters.query import query
 from foreproof.app import demo, history, scenarios
-from foreproof.app.ablation import apply_policy, chosen_policy, loss_table, run_ablation
+from foreproof.app.ablation import feature_lines
 from foreproof.app.diff import diff
 from foreproof.app.diff_page import write_diff
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
-from foreproof.app.guess_pairs import guess_pairs
 from foreproof.app.progress import Terminal
-from foreproof.app.project import PLAN_FILE, Project, open_project
+from foreproof.app.project import PLAN_FILE, open_project
 from foreproof.app.runner import Outcome, execute
 from foreproof.app.scale import scale
 from foreproof.app.serving import restore, served
@@ -52,24 +51,19 @@ _STYLE = {
 
 def new_forecast(folder: Path, data: Path) -> None:
     """Write `foreproof.yaml` and a README into a new folder."""
-    url = _fresh(folder, data)
-    _write_new(folder, guess_plan(data.resolve(), url=url, now=datetime.now(UTC)))
+    url = fresh(folder, data)
+    write_new(folder, guess_plan(data.resolve(), url=url, now=datetime.now(UTC)))
 
 
-def new_propensity(folder: Path, data: Path, *, account: str, group: str, value: str) -> None:
-    """Write `foreproof.yaml` and a README into a new folder, for a file of purchases."""
-    url, now = _fresh(folder, data), datetime.now(UTC)
-    _write_new(folder, guess_pairs(data.resolve(), account=account, group=group, value=value, url=url, now=now))
-
-
-def _fresh(folder: Path, data: Path) -> str:
+def fresh(folder: Path, data: Path) -> str:
     """How the plan names the data; a folder that has a plan is refused."""
     if (folder / PLAN_FILE).exists():
         raise BadInput(str(folder / PLAN_FILE), found="a plan already", wanted="a new folder", fix="choose another DIR")
     return os.path.relpath(data.resolve(), folder.resolve()).replace(os.sep, "/")
 
 
-def _write_new(folder: Path, text: str) -> None:
+def write_new(folder: Path, text: str) -> None:
+    """A new project's plan and README."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / PLAN_FILE
     target.write_text(text, encoding="utf-8")
@@ -85,38 +79,15 @@ def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str)
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)
     if until == "features" and outcome.error is None:
-        _print_frame(_feature_table(project), title="Features")
+        for line in feature_lines(project):
+            out.print(line, markup=False)
     return report(outcome)
-
-
-def _feature_table(project: Project) -> pl.DataFrame:
-    """Each declared feature with what it reads, as maths."""
-    plan = project.science
-    metas = [feature.meta(plan.task.horizon) for feature in plan.features]
-    rows = [(m.name, m.family, m.window, m.lag, m.nearness, m.maths) for m in metas]
-    whole = dict.fromkeys(("window", "lag", "nearness"), pl.Int64())
-    words = {"feature": pl.String(), "family": pl.String()}
-    return pl.DataFrame(rows, schema={**words, **whole, "maths": pl.String()}, orient="row")
-
-
-def ablation(folder: Path, *, apply: bool, threshold: float) -> None:
-    """Print what each policy of features loses; write the safest one that loses too little to matter into the plan."""
-    if not 0.0 <= threshold < 1.0:
-        raise BadInput("--threshold", found=f"{threshold:g}", wanted="a loss of AUC from 0 to 1, such as 0.005")
-    project = open_project(folder)
-    with Terminal(err) as progress:
-        found = run_ablation(project, progress=progress)
-    _print_frame(loss_table(found), title="What each policy of features scores, and loses")
-    name = chosen_policy(found, threshold=threshold)
-    out.print(f"safest policy that surely loses at most {threshold:g} of AUC on whitespace pairs: {name}")
-    if apply:
-        out.print(f"wrote policy: {name} into {apply_policy(project, name)}", markup=False)
 
 
 def report(outcome: Outcome) -> int:
     """Say what came of a run and where it is; return the exit code."""
     if outcome.work.cleaning.height:
-        _print_frame(outcome.work.cleaning.drop("table"), title="Cleaning")
+        print_frame(outcome.work.cleaning.drop("table"), title="Cleaning")
     _print_findings(outcome.work.findings)
     if outcome.work.verdicts:
         table = Grid("check", "verdict", "what was found", "planted fault", title="Proof")
@@ -239,7 +210,7 @@ def scenario_add(
 
 def scenario_list(folder: Path) -> None:
     """Print every scenario that was not removed."""
-    _print_frame(scenarios.kept(open_project(folder)), title="scenarios")
+    print_frame(scenarios.kept(open_project(folder)), title="scenarios")
 
 
 def scenario_run(folder: Path, names: Sequence[str], *, price: float | None) -> None:
@@ -269,16 +240,14 @@ def voi(folder: Path, run_id: str) -> None:
     ordering = project.forecast.ordering
     cut, money = (ordering.cut, ordering.currency) if ordering else (0.2, "money")
     out.print(voi_words(found, cut=cut, currency=money), markup=False)
-    _print_frame(
-        found.sort("this_forecast", descending=True).head(_SHOWN), title=f"money a cycle, first {_SHOWN} items"
-    )
+    print_frame(found.sort("this_forecast", descending=True).head(_SHOWN), title=f"money a cycle, first {_SHOWN} items")
 
 
 def spend(folder: Path, run_id: str, *, budget: float) -> None:
     """Print the lots that a budget buys, best first, and what one more unit of it would save."""
     ranked = history.table(open_project(folder), run_id, "order_ranking").sort("rank")
     bought = within(ranked, budget)
-    _print_frame(bought.head(5 * _SHOWN), title=f"{bought.height} of {ranked.height} lots")
+    print_frame(bought.head(5 * _SHOWN), title=f"{bought.height} of {ranked.height} lots")
     saved, used = float(bought["saves"].sum()), float(bought["uses"].sum())
     out.print(
         f"{used:,.2f} of {budget:,.2f} used; {saved:,.2f} expected to be saved of {float(ranked['saves'].sum()):,.2f}"
@@ -295,7 +264,7 @@ def runs_diff(folder: Path, first: str, second: str) -> None:
     for name in ("settings", "data", "verdicts", "scores", "forecasts", "orders", "features", "environment"):
         frame = getattr(found, name)
         if frame.height:
-            _print_frame(frame.head(_SHOWN), title=name if frame.height <= _SHOWN else f"{name}: first {_SHOWN}")
+            print_frame(frame.head(_SHOWN), title=name if frame.height <= _SHOWN else f"{name}: first {_SHOWN}")
     out.print(f"page: {write_diff(project, found).resolve()}", markup=False)
 
 
@@ -312,7 +281,8 @@ def runs_mirror(folder: Path, run_id: str) -> None:
     out.print(f"MLflow run {history.mirror_run(open_project(folder), run_id)}", markup=False)
 
 
-def _print_frame(frame: pl.DataFrame, *, title: str) -> None:
+def print_frame(frame: pl.DataFrame, *, title: str) -> None:
+    """A frame as a table of the terminal."""
     table = Grid(*frame.columns, title=title)
     for row in frame.iter_rows():
         table.add_row(
@@ -353,15 +323,6 @@ def demo_forecast(folder: Path) -> int:
     with Terminal(err) as progress:
         progress.stage("promotions", 20_940_529)
         demo.prepare(folder, on_batch=progress.advance)
-    return run(folder, until="run", horizon=None, tag="demo", parent="")
-
-
-def demo_propensity(folder: Path) -> int:
-    """Prepare the propensity demo's data and run it whole."""
-    with Terminal(err) as progress:
-        progress.stage("purchases", 1)
-        demo.prepare_propensity(folder)
-        progress.advance(1)
     return run(folder, until="run", horizon=None, tag="demo", parent="")
 
 
@@ -408,19 +369,18 @@ def _print_faults(faults: Sequence[str]) -> int:
 
 
 __all__ = [
-    "ablation",
     "demo_forecast",
-    "demo_propensity",
     "demo_smoke",
     "doctor",
     "forecast_in_chunks",
+    "fresh",
     "log_checkpoint",
     "log_prove_consistency",
     "log_prove_inclusion",
     "log_rotate_key",
     "log_verify",
     "new_forecast",
-    "new_propensity",
+    "print_frame",
     "report",
     "run",
     "runs_diff",
@@ -436,4 +396,5 @@ __all__ = [
     "spend",
     "sql",
     "voi",
+    "write_new",
 ]

@@ -33,9 +33,7 @@ class Table:
         """The rows with `_until` in ticks: the `_known` of the next version of the key, else FOREVER."""
         keys = list(self.contract.keys)
         known = pl.col(KNOWN).to_physical()
-        # of a batch, rows without a natural key are numbered among their repeats: none follows another
-        numbered = not self.contract.key and self.rows[BATCH].min() == self.rows[BATCH].max()
-        if numbered or not _repeats(self.rows.select(keys)):
+        if not _repeats(self.rows.select(keys)):
             return self.rows.with_columns(pl.lit(FOREVER, dtype=pl.Int64).alias(UNTIL))
         ordered = self.rows.sort([*keys, KNOWN, BATCH], maintain_order=True)
         return ordered.with_columns(known.shift(-1).over(keys).fill_null(FOREVER).alias(UNTIL))

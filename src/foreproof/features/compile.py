@@ -263,7 +263,7 @@ def _column(feature: Feature, made: Column, exists: Bools, places: tuple[Ticks, 
     else:
         flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
     if flat.shape != (len(places[0]) * steps,):
-        flat = np.broadcast_to(flat.reshape(len(places[0]), -1), (len(places[0]), steps)).reshape(-1)
+        flat = np.broadcast_to(flat.reshape(len(places[0]), array.shape[2]), (len(places[0]), steps)).reshape(-1)
     if isinstance(made, Text):
         place = pl.Series(flat, dtype=pl.Int64)
         return made.values.gather(place.set(place < 0, None)).alias(feature.name)

@@ -250,7 +250,7 @@ class Ledger:
             place = np.searchsorted(self.cutoffs - lag, self.calm.period, side="left")
             held = np.full((len(self.cutoffs) + 1) * self.size, blank, dtype=np.int64)
             fold.at(held, place * self.size + self.calm.code, self.calm.period)
-            found = fold.accumulate(held.reshape(-1, self.size)[:-1], axis=0)
+            found = fold.accumulate(held.reshape(len(self.cutoffs) + 1, self.size)[:-1], axis=0)
             for i, cutoff in enumerate(self.cutoffs.tolist()):
                 block = _within(self.restless[i], cutoff - lag, -FAR)
                 fold.at(found[i], block.code, block.period)

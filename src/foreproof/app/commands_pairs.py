@@ -1,0 +1,46 @@
+"""What the commands of the propensity do and print."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from foreproof.app import demo
+from foreproof.app.ablation import apply_policy, chosen_policy, loss_table, run_ablation
+from foreproof.app.commands import err, fresh, out, print_frame, run, write_new
+from foreproof.app.guess_pairs import guess_pairs
+from foreproof.app.progress import Terminal
+from foreproof.app.project import open_project
+from foreproof.errors import BadInput
+
+
+def new_propensity(folder: Path, data: Path, *, account: str, group: str, value: str) -> None:
+    """Write `foreproof.yaml` and a README into a new folder, for a file of purchases."""
+    url, now = fresh(folder, data), datetime.now(UTC)
+    write_new(folder, guess_pairs(data.resolve(), account=account, group=group, value=value, url=url, now=now))
+
+
+def ablation(folder: Path, *, apply: bool, threshold: float) -> None:
+    """Print what each policy of features loses; write the safest one that loses too little to matter into the plan."""
+    if not 0.0 <= threshold < 1.0:
+        raise BadInput("--threshold", found=f"{threshold:g}", wanted="a loss of AUC from 0 to 1, such as 0.005")
+    project = open_project(folder)
+    with Terminal(err) as progress:
+        found = run_ablation(project, progress=progress)
+    print_frame(loss_table(found), title="What each policy of features scores, and loses")
+    name = chosen_policy(found, threshold=threshold)
+    out.print(f"safest policy that surely loses at most {threshold:g} of AUC on whitespace pairs: {name}")
+    if apply:
+        out.print(f"wrote policy: {name} into {apply_policy(project, name)}", markup=False)
+
+
+def demo_propensity(folder: Path) -> int:
+    """Prepare the propensity demo's data and run it whole."""
+    with Terminal(err) as progress:
+        progress.stage("purchases", 1)
+        demo.prepare_propensity(folder)
+        progress.advance(1)
+    return run(folder, until="run", horizon=None, tag="demo", parent="")
+
+
+__all__ = ["ablation", "demo_propensity", "new_propensity"]
