@@ -63,7 +63,8 @@ lock: ## resolve again (needs uv): one set of versions for Python 3.11-3.13, wit
 	$(UV) pip compile --quiet --upgrade $(LOCK) --no-annotate --extra demo --group build \
 	  -c requirements/dev.txt -o requirements/demo.txt pyproject.toml
 
-LOCK := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+# Extras stay written (coverage[toml]): pip, which takes hashes alone here, else looks for the newest release of such a name.
+LOCK := --universal --no-strip-extras --python-version 3.11 --fork-strategy fewest --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header
 
 .venv/.demo: requirements/demo.txt pyproject.toml

@@ -21,7 +21,7 @@ LOCKS = ("demo", "dev")
 def locked(name: str) -> dict[str, tuple[Version, str]]:
     """Project name to version and hashes, as `requirements/NAME.txt` pins them."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
-    found = re.findall(r"^([\w.-]+)==(\S+)[^\n]*\n((?:    --hash=.*\n)*)", text, re.MULTILINE)
+    found = re.findall(r"^([\w.-]+)(?:\[[^\]\n]*\])?==(\S+)[^\n]*\n((?:    --hash=.*\n)*)", text, re.MULTILINE)
     return {canonicalize_name(project): (Version(version), hashes) for project, version, hashes in found}
 
 
@@ -65,7 +65,7 @@ def test_every_pin_has_a_hash_and_no_line_names_a_host(name: str) -> None:
     lock = locked(name)
     assert [project for project, (_, hashes) in lock.items() if "--hash=sha256:" not in hashes] == []
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
-    assert len(lock) == len(re.findall(r"^[\w.-]+==", text, re.MULTILINE)) > 50
+    assert len(lock) == len(re.findall(r"^[\w.-]+(?:\[[^\]\n]*\])?==", text, re.MULTILINE)) > 50
     assert "://" not in text
     assert " @ " not in text
 
