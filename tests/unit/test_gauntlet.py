@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from foreproof.core.contract import Column, Contract, Known, Stamp
+from foreproof.core.grid import Grid
 from foreproof.core.trial import Built, Check, Forecasts, Trial, proven
 from foreproof.core.view import Database, Table
 from foreproof.gauntlet import BeatsBaseline, Coverage, Duplicates, GapLaw, Rebuild, leaks
@@ -78,7 +79,7 @@ def build(database: Database, cutoffs: Sequence[int], seed: int) -> Built:
     )
 
 
-TRIAL = Trial(database(), CUTOFFS, ("sku",), H, 1, build)
+TRIAL = Trial(database(), CUTOFFS, ("sku",), H, 1, build, Grid("integer"))
 CHECKS: list[Check] = [Rebuild(), GapLaw(), Duplicates(), BeatsBaseline(), Coverage()]
 
 

@@ -10,9 +10,13 @@ from typing import Any, Literal, Protocol
 import polars as pl
 
 from foreproof.core.clock import Moment
+from foreproof.core.grid import Grid
 from foreproof.core.view import Database
 
 Outcome = Literal["passed", "failed", "not proven"]
+Kind = Literal["quantity", "chance"]
+Tier = Literal["structural", "statistical"]
+"""Structural checks are exact; statistical ones have a stated rate of error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,12 @@ Build = Callable[[Database, Sequence[Moment], int], Built]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A pipeline under test. `build(database, cutoffs, seed)` is the same callable that audits a stranger's pipeline."""
+    """A pipeline under test. `build(database, cutoffs, seed)` is the same callable that audits a stranger's pipeline.
+
+    entity: the first column is the one whose rows are alike, and drawn whole. kind: of the label: a quantity, or 0 and 1. grid,
+    delay: the arithmetic of the gap law. nearness: by feature, the steps between a cutoff and the nearest past fact that it is
+    declared to read (None: it reads no past fact); empty where nothing is declared. safe: the same pipeline on SAFE features.
+    """
 
     database: Database
     cutoffs: tuple[Moment, ...]
@@ -63,6 +72,11 @@ class Trial:
     horizon: int
     seed: int
     build: Build
+    grid: Grid
+    kind: Kind = "quantity"
+    delay: str | int = 0
+    nearness: Mapping[str, int | None] = field(default_factory=dict)
+    safe: Build | None = None
 
     def run(self) -> Built:
         """Build on the whole database."""
@@ -78,7 +92,11 @@ Leak = Callable[[Trial], Trial]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check found: its figure against its limit, and evidence in words and rows."""
+    """What a check found: its figure against its limit, and evidence in words and rows.
+
+    p: of a statistical check, the chance of such a figure under honesty, for a correction over the whole proof. warning: what
+    is not a failure and should be read, in words.
+    """
 
     name: str
     outcome: Outcome
@@ -86,6 +104,9 @@ class Verdict:
     limit: float | None
     words: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    tier: Tier = "structural"
+    p: float | None = None
+    warning: str = ""
     control: str = ""
     control_caught: bool | None = None
 
@@ -117,4 +138,4 @@ def proven(check: Check, trial: Trial) -> Verdict:
     return replace(verdict, outcome=outcome, control=getattr(leak, "__name__", str(leak)), control_caught=caught)
 
 
-__all__ = ["Build", "Built", "Check", "Forecasts", "Leak", "Outcome", "Trial", "Verdict", "proven"]
+__all__ = ["Build", "Built", "Check", "Forecasts", "Kind", "Leak", "Outcome", "Tier", "Trial", "Verdict", "proven"]

@@ -45,7 +45,18 @@ def prove(
 ) -> list[Verdict]:
     """One verdict a check, in order."""
     task = plan.task
-    trial = Trial(database, tuple(cutoffs), task.entity, task.horizon, plan.plan.seed, remembered(build))
+    trial = Trial(
+        database,
+        tuple(cutoffs),
+        task.entity,
+        task.horizon,
+        plan.plan.seed,
+        remembered(build),
+        task.series.grid,
+        kind="quantity" if isinstance(plan, ForecastPlan) else "chance",
+        delay=task.delay,
+        nearness={f.name: f.meta(task.horizon).nearness for f in plan.features},
+    )
     suite = checks(plan) if isinstance(plan, ForecastPlan) else pair_checks(plan)
     progress.stage("prove", len(suite))
     verdicts = []

@@ -1,7 +1,4 @@
-"""The propensity workload: which account buys in which product group within h steps?
-
-A `Task` and a default plan, thin: pairs of account and group from a table of purchases, labels over (cutoff, cutoff + h].
-"""
+"""Pairs of account and product group from a table of purchases: population, segments, labels over (cutoff, cutoff + h]."""
 
 from __future__ import annotations
 
@@ -11,27 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from foreproof.core.backtest import Backtest, parse_backtest
-from foreproof.core.clock import Moment, parse_offset, ticks, time_column
-from foreproof.core.contract import Contract, parse_contract
-from foreproof.core.grid import Grid, parse_grid
-from foreproof.core.model import Frame, Model
-from foreproof.core.plan import Plan
+from foreproof.core.clock import Moment, ticks, time_column
+from foreproof.core.model import Frame
 from foreproof.core.predict import CUTOFF, STEP
-from foreproof.core.section import Section
 from foreproof.core.split import settled
 from foreproof.core.view import Database, View
-from foreproof.decisions.shortlist import ListTerms, parse_list
-from foreproof.errors import BadInput, LawError, PlanError
-from foreproof.features.cells import FAR, Where
-from foreproof.features.declare import Feature
-from foreproof.features.missing import Missing, parse_missing
-from foreproof.features.parse_events import event_default, parse_event_features
-from foreproof.features.policy import POLICIES, policy_of, swapped
+from foreproof.errors import BadInput
+from foreproof.features.cells import FAR
 from foreproof.features.population import Population
 from foreproof.features.series import Series, VersionedSeries, cutoff_periods, versioned_series
-from foreproof.models.calibrate import CALIBRATORS
-from foreproof.models.classify import parse_classifiers
 
 SEGMENT, REPEAT, WHITESPACE = "segment", "repeat", "whitespace"
 LOW_RATE, HIGH_RATE = 0.002, 0.5
@@ -171,187 +156,6 @@ class Pairs:
         return empty.with_columns(pl.lit(0.0).alias("y"), pl.lit(0.0).alias("money"))
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What a conversion is worth: the group's usual money in a window x margin x reach.
-
-    margin: share of the money that is kept, by group where it differs. reach: the chance that a call reaches the account.
-    """
-
-    margin: float = 1.0
-    reach: float = 1.0
-    margins: tuple[tuple[str, float], ...] = ()
-    currency: str = "money"
-
-
-@dataclass(frozen=True, slots=True)
-class PairProof:
-    """Limits of the gauntlet. alpha: of the gain over the base rate. calibration: the largest calibration error."""
-
-    alpha: float
-    calibration: float
-
-
-@dataclass(frozen=True, slots=True)
-class PropensityPlan:
-    """The plan of a propensity, parsed: nothing further in reads a setting by name.
-
-    declared: the plan's features; features: what its policy leaves of them.
-    """
-
-    plan: Plan
-    contracts: tuple[Contract, ...]
-    task: PropensityTask
-    features: tuple[Feature, ...]
-    declared: tuple[Feature, ...]
-    policy: str
-    missing: Missing
-    models: tuple[Model, ...]
-    calibrators: tuple[str, ...]
-    backtest: Backtest
-    worth: Worth
-    shortlist: ListTerms | None
-    proof: PairProof
-    cutoff: str
-
-
-def parse_propensity(plan: Plan) -> PropensityPlan:
-    """A plan of the propensity workload; every setting is read once, and an unknown one is refused."""
-    root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources"):
-        root.raw(name, default=None)
-    tables = root.section("tables")
-    contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
-    horizon = root.whole("horizon", low=1, high=10_000)
-    delay = parse_offset(root.raw("delay", default=0), subject="delay")
-    task = _task(plan.name, root.section("pairs"), contracts, horizon=horizon, delay=delay)
-    declared = _features(root, task)
-    policy = root.choice("policy", POLICIES, default="full")
-    backtest = parse_backtest(root.section("backtest", default={"examples": 6}), horizon=horizon, stride=horizon)
-    parsed = PropensityPlan(
-        plan=plan,
-        contracts=contracts,
-        task=task,
-        features=declared
-        if policy == "full"
-        else swapped(declared, policy_of(policy, horizon=horizon), horizon=horizon),
-        declared=declared,
-        policy=policy,
-        missing=parse_missing(root.section("missing", default={})),
-        models=parse_classifiers(root),
-        calibrators=_calibrators(root),
-        backtest=backtest,
-        worth=_worth(root.section("worth", default={})),
-        shortlist=parse_list(root.section("list")) if "list" in root else None,
-        proof=_proof(root.section("proof", default={})),
-        cutoff=str(root.raw("cutoff", default="latest")),
-    )
-    root.done()
-    return parsed
-
-
-def _task(
-    name: str, section: Section, contracts: Sequence[Contract], *, horizon: int, delay: str | int
-) -> PropensityTask:
-    table = section.text("table")
-    contract = next((contract for contract in contracts if contract.name == table), None)
-    if contract is None:
-        wanted = f"one of {', '.join(contract.name for contract in contracts)}"
-        raise PlanError("pairs.table", found=repr(table), wanted=wanted)
-    if contract.ahead or contract.known.kind == "constant":
-        raise LawError(
-            "pairs.table",
-            found=f"{table}, a table of {'plans' if contract.ahead else 'constants'}",
-            wanted="dated purchases (law 1, two clocks)",
-            fix="name the table that says who bought what, and when",
-        )
-    account, group, value = (section.text(word) for word in ("account", "group", "value"))
-    for column in (account, group):
-        if contract.column(column).type != "text":
-            raise PlanError(f"pairs.{column}", found=contract.column(column).type, wanted="a text column")
-    if contract.column(value).type not in ("decimal", "integer", "real"):
-        raise PlanError(
-            "pairs.value", found=contract.column(value).type, wanted="a number column: the money of a purchase"
-        )
-    grid = _grid(section, contract)
-    keep, drop = (_where(section.section(word, default={})) for word in ("where", "exclude"))
-    active = section.whole("active", default=4 * horizon, low=1)
-    task = PropensityTask(
-        name=name,
-        series=Series(table, (account, group), value, grid, "sum", "zero", keep, drop),
-        account=account,
-        group=group,
-        horizon=horizon,
-        active=active,
-        owned=section.whole("owned", default=active, low=1),
-        groups=section.texts("groups", default=()),
-        delay=delay,
-    )
-    start = section.whole("label_from", default=1)
-    if start < 1:
-        raise LawError(
-            "pairs.label_from",
-            found=f"a label that starts {start} steps after the cutoff",
-            wanted="labels over (cutoff, cutoff + horizon] (law 3, half-open time): the cutoff's own step is known",
-            fix="leave label_from out",
-        )
-    if start > 1:
-        raise PlanError("pairs.label_from", found=str(start), wanted="1", fix="leave it out; see delay for late labels")
-    section.done()
-    return task
-
-
-def _grid(section: Section, contract: Contract) -> Grid:
-    return parse_grid(
-        section.text("every", default="1d"),
-        zone=contract.zone,
-        week_end=section.whole("week_end", default=6, low=0, high=6),
-    )
-
-
-def _where(section: Section) -> Where:
-    return tuple((name, section.texts(name)) for name in section)
-
-
-def _features(root: Section, task: PropensityTask) -> tuple[Feature, ...]:
-    declared = root.raw("features", default="default")
-    if declared == "default":
-        return event_default(task.series.table, task.series.value, *task.entity, horizon=task.horizon)
-    return parse_event_features(root.sections("features"), horizon=task.horizon)
-
-
-def _calibrators(root: Section) -> tuple[str, ...]:
-    names = root.texts("calibration", default=tuple(CALIBRATORS))
-    for name in names:
-        if name not in CALIBRATORS and name != "raw":
-            raise PlanError("calibration", found=repr(name), wanted=f"some of raw, {', '.join(CALIBRATORS)}")
-    return names
-
-
-def _worth(section: Section) -> Worth:
-    margins = section.section("margins", default={})
-    worth = Worth(
-        margin=section.number("margin", default=1.0, low=0.0),
-        reach=section.number("reach", default=1.0, low=0.0, high=1.0),
-        margins=tuple((group, margins.number(group, low=0.0)) for group in margins),
-        currency=section.text("currency", default="money"),
-    )
-    margins.done()
-    section.done()
-    if worth.margin == 0.0 or worth.reach == 0.0:
-        raise PlanError("worth", found=f"margin {worth.margin:g}, reach {worth.reach:g}", wanted="more than 0")
-    return worth
-
-
-def _proof(section: Section) -> PairProof:
-    proof = PairProof(
-        alpha=section.number("alpha", default=0.05, low=0.0001, high=0.5),
-        calibration=section.number("calibration", default=0.03, low=0.0001, high=0.5),
-    )
-    section.done()
-    return proof
-
-
 def check_cutoff(rate: float, positives: int) -> str:
     """What is wrong with a cutoff's labels, in words; empty where nothing is."""
     if positives == 0:
@@ -376,12 +180,8 @@ __all__ = [
     "REPEAT",
     "SEGMENT",
     "WHITESPACE",
-    "PairProof",
     "Pairs",
-    "PropensityPlan",
     "PropensityTask",
-    "Worth",
     "check_cutoff",
-    "parse_propensity",
     "refuse_silence",
 ]

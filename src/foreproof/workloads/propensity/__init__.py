@@ -1,0 +1,31 @@
+"""The propensity workload: which account buys in which product group within h steps?
+
+A `Task` and a default plan, thin: `task` has the pairs and their labels, `plan` what a plan says of them.
+"""
+
+from __future__ import annotations
+
+from foreproof.workloads.propensity.plan import PairProof, PropensityPlan, Worth, parse_propensity
+from foreproof.workloads.propensity.task import (
+    REPEAT,
+    SEGMENT,
+    WHITESPACE,
+    Pairs,
+    PropensityTask,
+    check_cutoff,
+    refuse_silence,
+)
+
+__all__ = [
+    "REPEAT",
+    "SEGMENT",
+    "WHITESPACE",
+    "PairProof",
+    "Pairs",
+    "PropensityPlan",
+    "PropensityTask",
+    "Worth",
+    "check_cutoff",
+    "parse_propensity",
+    "refuse_silence",
+]
