@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from foreproof.app.cards import read_cards
 from foreproof.app.cli import app
 from foreproof.app.progress import Silent
 from foreproof.app.project import open_project
@@ -106,6 +107,23 @@ def test_the_model_finds_more_than_the_base_rate(outcome: Outcome) -> None:
     scores = table(outcome, "pair_scores").filter(pl.col("cutoff") == "all", pl.col("metric") == "log_loss")
     value = {(s, w): v for s, w, v in scores.select("segment", "who", "value").iter_rows()}
     assert value["pooled", "foreproof"] < value["pooled", "base"]
+
+
+def test_every_group_has_a_card_whose_figures_are_those_of_the_chances(outcome: Outcome) -> None:
+    cards = {card["group"]: card for card in read_cards(outcome.folder)}
+    assert set(cards) == {"", *GROUPS}
+    scores = table(outcome, "pair_scores").filter(
+        pl.col("cutoff") == "all", pl.col("segment") == "whitespace", pl.col("who") == "foreproof"
+    )
+    value = dict(scores.select("metric", "value").iter_rows())
+    figures = {one["name"]: one for one in cards[""]["figures"]}
+    for metric in ("auc", "capture10", "brier", "calibration_mae"):
+        assert figures[metric]["value"] == pytest.approx(value[metric], abs=1e-9), metric
+    base = {name: next(one for one in card["figures"] if one["name"] == "base rate") for name, card in cards.items()}
+    assert sum(base[group]["n"] for group in GROUPS) == base[""]["n"]
+    top = cards[""]["tables"]["top of the list"]
+    assert [row["share"] for row in top] == [0.01, 0.05, 0.1]
+    assert top[0]["threshold"] >= top[1]["threshold"] >= top[2]["threshold"]
 
 
 def test_a_second_run_gives_the_same_bytes(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,13 @@ import project
 import pytest
 from typer.testing import CliRunner
 
+from foreproof.app.cards import shown
 from foreproof.app.cli import app
 from foreproof.app.diff import diff
 from foreproof.app.progress import Silent
 from foreproof.app.project import open_project
 from foreproof.app.runner import execute
-from foreproof.app.serving import promote, restore, served, snapshot
+from foreproof.app.serving import override, promote, restore, served, served_words, snapshot
 from foreproof.errors import BadInput, IntegrityError
 
 # Fast members that beat the seasonal naive on these rows.
@@ -102,6 +103,54 @@ def test_a_run_that_is_not_proven_or_not_as_logged_is_not_restored(folder: Path)
     now = served(opened)
     assert now is not None
     assert now["run"] == first
+
+
+def test_a_run_without_a_proof_is_served_only_by_somebodys_name_and_reason(folder: Path) -> None:
+    first, second = runs(folder)
+    opened = open_project(folder)
+    mark(folder, first, "proven")
+    promote(opened, first, by="run")
+    assert served_words(served(opened)) == ""
+    mark(folder, second, "failed")
+    for name, reason in (("", "it is late"), ("Ann", " ")):
+        with pytest.raises(BadInput, match="override"):
+            override(opened, second, name=name, reason=reason)
+    with pytest.raises(BadInput, match="status proven"):
+        override(opened, first, name="Ann", reason="it is late")
+    words = ["runs", "override", second, "--name", "Ann", "--reason", "the shop opens tomorrow", "-C", str(folder)]
+    told = CliRunner().invoke(app, words, env={"COLUMNS": "200"}, catch_exceptions=False)
+    assert "Ann overrode it (the shop opens tomorrow)" in told.output
+    now = served(opened)
+    assert now is not None
+    assert (now["run"], now["by"], now["name"]) == (second, "override", "Ann")
+    assert b"the shop opens tomorrow" in opened.catalog.leaves()[now["leaf"]]
+    listed = CliRunner().invoke(
+        app, ["runs", "list", "-C", str(folder)], env={"COLUMNS": "200"}, catch_exceptions=False
+    )
+    assert "OVERRIDDEN" in listed.output
+    assert "Ann overrode it" in listed.output
+    mark(folder, first, "refused")
+    with pytest.raises(BadInput, match="refused"):
+        override(opened, first, name="Ann", reason="it is late")
+
+
+def test_a_card_says_what_past_origins_showed_and_what_changed_since_the_card_before(folder: Path) -> None:
+    first, second = runs(folder)
+    card = shown(open_project(folder), second, "")
+    figures = {one["name"]: one for one in card["figures"]}
+    scores = open_project(folder).catalog.run(second).manifest["scores"]
+    assert figures["wape"]["value"] == pytest.approx(scores["wape"])
+    assert 0.0 <= figures["coverage of 80%"]["low"] <= figures["coverage of 80%"]["high"] <= 1.0
+    assert len(card["verdicts"]) == 5
+    assert any("wrong clock" in words for words in card["limits"])
+    text = (folder / "runs" / second / "cards" / "index.html").read_text(encoding="utf-8")
+    assert "Against the card before" in text
+    assert "Against the card before" not in (folder / "runs" / first / "cards" / "index.html").read_text(
+        encoding="utf-8"
+    )
+    told = CliRunner().invoke(app, ["card", second, "-C", str(folder)], env={"COLUMNS": "200"}, catch_exceptions=False)
+    assert "wape" in told.output
+    assert isinstance(CliRunner().invoke(app, ["card", "--group", "no", "-C", str(folder)]).exception, BadInput)
 
 
 def test_a_difference_says_what_changed_and_by_how_much(folder: Path) -> None:

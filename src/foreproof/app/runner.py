@@ -24,6 +24,7 @@ from filelock import FileLock
 
 from foreproof.adapters.catalog import RunRecord
 from foreproof.app import artefacts
+from foreproof.app.cards import write_cards
 from foreproof.app.history import mirror_run
 from foreproof.app.page import write_page
 from foreproof.app.page_pairs import write_pairs_page
@@ -197,6 +198,7 @@ def _write(run: Run, work: Work, diary: _Diary, folder: Path) -> dict[str, str]:
     (folder / "verify.py").write_bytes(resources.files("foreproof.core").joinpath("verifier.py").read_bytes())
     write = write_page if work.project.plan.workload == "forecast" else write_pairs_page
     write(run, work, tables, folder, head=log_head(work.project))
+    write_cards(run, work, folder)
     diary.write(folder / "logs.jsonl")
     return artefacts.canonical_digests(work, tables, metrics)
 

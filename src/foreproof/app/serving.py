@@ -1,7 +1,8 @@
 """What is served: a copy of the last proven run, and a pointer to it that moves in one piece.
 
-A run that fails its proof never replaces it, and `restore` makes an earlier proven run the served one again. Each move is a
-leaf of the log.
+A run that fails its proof never replaces it, and `restore` makes an earlier proven run the served one again. Only `override`
+serves a run without a passing proof, by somebody's name and for a reason, which then stand beside every answer. Each move is
+a leaf of the log.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from filelock import FileLock
 
 from foreproof.app.history import manifest, verify
 from foreproof.app.project import Project
+from foreproof.app.stages import STAGES
 from foreproof.errors import BadInput, IntegrityError
 
 _POINTER = "current.json"
 
 
 def served(project: Project) -> Mapping[str, Any] | None:
-    """`run`, `previous`, `by` (run | restore), `since`, `leaf`; None before the first proven run."""
+    """`run`, `previous`, `by` (run | restore | override), `since`, `leaf`, and of an override `name` and `reason`.
+
+    None before the first run that was served.
+    """
     path = _folder(project) / _POINTER
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
@@ -34,10 +39,11 @@ def snapshot(project: Project) -> Path | None:
     return _folder(project) / str(now["run"]) if now else None
 
 
-def promote(project: Project, run_id: str, *, by: str) -> Mapping[str, Any]:
+def promote(project: Project, run_id: str, *, by: str, override: Mapping[str, str] | None = None) -> Mapping[str, Any]:
     """Copy a run's files, log the move, then point to them; the run served before stays beside it, older ones go.
 
-    A call that was killed leaves the pointer where it was.
+    override: `name` and `reason` of who serves a run without a passing proof. A call that was killed leaves the pointer where
+    it was.
     """
     folder = _folder(project)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,10 +55,11 @@ def promote(project: Project, run_id: str, *, by: str) -> Mapping[str, Any]:
         shutil.rmtree(folder / run_id, ignore_errors=True)
         draft.rename(folder / run_id)
         previous = _previous(before, run_id)
-        leaf = project.ledger.append("serve", {"run": run_id, "previous": previous, "by": by})
+        said = dict(override or {})
+        leaf = project.ledger.append("serve", {"run": run_id, "previous": previous, "by": by, **said})
         project.ledger.checkpoint()
         since = project.settings.now().isoformat()
-        pointer = {"run": run_id, "previous": previous, "by": by, "since": since, "leaf": leaf}
+        pointer = {"run": run_id, "previous": previous, "by": by, "since": since, "leaf": leaf, **said}
         beside = folder / f".{_POINTER}"
         beside.write_text(json.dumps(pointer, indent=2) + "\n", encoding="utf-8")
         os.replace(beside, folder / _POINTER)
@@ -74,14 +81,51 @@ def restore(project: Project, run_id: str) -> Mapping[str, Any]:
             f"run {name}",
             found=f"status {found['status']}",
             wanted="a proven run",
-            fix="foreproof runs list shows which runs are",
+            fix="foreproof runs list shows which runs are; `runs override` serves another one by your name",
         )
+    return _as_logged(project, name, by="restore")
+
+
+def override(project: Project, run_id: str, *, name: str, reason: str) -> Mapping[str, Any]:
+    """Serve a run that is not proven, by somebody's name and for a reason; both are in the log and beside every answer.
+
+    Raises BadInput without a name or a reason, for a run that is proven (nothing to override), ended early, or predicted nothing;
+    IntegrityError where a file is not as logged.
+    """
+    for what, words in (("name", name), ("reason", reason)):
+        if not words.strip():
+            raise BadInput(
+                f"override: {what}", found="nothing", wanted="who answers for it, and why", fix=f"--{what} TEXT"
+            )
+    found = manifest(project, run_id)
+    run = str(found["run"])
+    if found["status"] not in ("failed", "not proven") or found["stage"] != STAGES[-1]:
+        raise BadInput(
+            f"run {run}",
+            found=f"status {found['status']} at stage {found['stage']}",
+            wanted="a whole run whose proof failed or is open",
+            fix="a proven run is served by `runs restore`; one that stopped early has nothing to serve",
+        )
+    return _as_logged(project, run, by="override", said={"name": name.strip(), "reason": reason.strip()})
+
+
+def served_words(pointer: Mapping[str, Any] | None) -> str:
+    """What to say beside an answer: nothing of a proven run, who overrode the proof and why of another."""
+    if pointer is None or pointer["by"] != "override":
+        return ""
+    return (
+        f"served without a passing proof: {pointer['name']} overrode it ({pointer['reason']}), leaf {pointer['leaf']}"
+    )
+
+
+def _as_logged(project: Project, name: str, *, by: str, said: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """Promote a run after its files were found to be as logged."""
     if not (project.runs / name).is_dir() and (_folder(project) / name).is_dir():
         shutil.copytree(_folder(project) / name, project.runs / name)
     faults = verify(project, run=name)
     if faults:
-        raise IntegrityError(f"run {name}", found=faults[0], fix="restore a run whose files are as logged")
-    return promote(project, name, by="restore")
+        raise IntegrityError(f"run {name}", found=faults[0], fix="choose a run whose files are as logged")
+    return promote(project, name, by=by, override=said)
 
 
 def _previous(before: Mapping[str, Any] | None, run_id: str) -> str:
@@ -95,4 +139,4 @@ def _folder(project: Project) -> Path:
     return project.folder / "served"
 
 
-__all__ = ["promote", "restore", "served", "snapshot"]
+__all__ = ["override", "promote", "restore", "served", "served_words", "snapshot"]

@@ -1,0 +1,7 @@
+"""What a model is, in words and figures that a reader can hold it to."""
+
+from __future__ import annotations
+
+from foreproof.explain.card import Card, Figure, compare, known_limits
+
+__all__ = ["Card", "Figure", "compare", "known_limits"]
