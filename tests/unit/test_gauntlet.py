@@ -13,7 +13,21 @@ from foreproof.core.contract import Column, Contract, Known, Stamp
 from foreproof.core.grid import Grid
 from foreproof.core.trial import Built, Check, Forecasts, Trial, proven
 from foreproof.core.view import Database, Table
-from foreproof.gauntlet import BeatsBaseline, Coverage, Duplicates, GapLaw, Rebuild, leaks
+from foreproof.gauntlet import (
+    BeatsBaseline,
+    Coverage,
+    Duplicates,
+    FutureScramble,
+    GapLaw,
+    Intervals,
+    Overlap,
+    Rebuild,
+    Repetition,
+    Replay,
+    SamePopulation,
+    Serving,
+    leaks,
+)
 from foreproof.gauntlet.rebuild import difference
 
 CONTRACT = Contract(
@@ -80,7 +94,19 @@ def build(database: Database, cutoffs: Sequence[int], seed: int) -> Built:
 
 
 TRIAL = Trial(database(), CUTOFFS, ("sku",), H, 1, build, Grid("integer"))
-CHECKS: list[Check] = [Rebuild(), GapLaw(), Duplicates(), BeatsBaseline(), Coverage()]
+STRUCTURAL: list[Check] = [
+    Rebuild(),
+    Replay(),
+    FutureScramble(),
+    SamePopulation(),
+    Intervals(),
+    GapLaw(),
+    Overlap(),
+    Duplicates(),
+    Repetition(),
+    Serving(),
+]
+CHECKS: list[Check] = [*STRUCTURAL, BeatsBaseline(), Coverage()]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)

@@ -70,7 +70,21 @@ _stage("load", "Check, then write the facts into the lake; loading a batch twice
 _stage("features", "Load, then compile the features that would be served.")
 _stage("train", "Features, then fit every model at every cutoff that is served or calibrates.")
 _stage("backtest", "Train, then score the past origins.")
-_stage("prove", "Backtest, then run every check beside its planted fault; exit code 1 where one fails.")
+
+
+@app.command()
+def prove(
+    project: Folder = Path(),
+    only: Annotated[list[str] | None, typer.Option(help="run this check alone; may come again")] = None,
+    horizon: Horizon = None,
+    tag: Tag = "",
+    parent: Parent = "",
+) -> None:
+    """Backtest, then run every check beside its planted fault; exit code 1 where one fails."""
+    code = commands.run(project, until="prove", horizon=horizon, tag=tag, parent=parent, only=only or ())
+    raise typer.Exit(code)
+
+
 _stage("predict", "Prove, then write the forecast.")
 _stage("decide", "Predict, then recommend order quantities and replay them in money.")
 _stage("run", "All stages, ending with one page.")

@@ -24,6 +24,7 @@ from foreproof.app.runner import Outcome, execute
 from foreproof.app.scale import scale
 from foreproof.app.smoke import problems
 from foreproof.app.stages import STAGES
+from foreproof.app.verdicts import exit_code, verdict_grid
 from foreproof.core.grid import parse_moment
 from foreproof.core.preflight import Finding
 from foreproof.core.scenario import Scenario
@@ -36,14 +37,7 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True)
 
 _SHOWN = 20
-_STYLE = {
-    "error": "red",
-    "warning": "yellow",
-    "info": "dim",
-    "passed": "green",
-    "failed": "red",
-    "not proven": "yellow",
-}
+_STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def new_forecast(folder: Path, data: Path) -> None:
@@ -69,9 +63,11 @@ def write_new(folder: Path, text: str) -> None:
     out.print(f"wrote {target}: look at the lines marked GUESS, then `foreproof run -C {folder}`")
 
 
-def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str) -> int:
-    """Run the stages of a project up to one of them; return the exit code."""
+def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str, only: Sequence[str] = ()) -> int:
+    """Run the stages of a project up to one of them; return the exit code. only: the checks of the proof that run."""
     project = open_project(folder).having(horizon=horizon)
+    if only:
+        project = project.having(proof={**project.plan.values.get("proof", {}), "only": list(only)})
     last = STAGES[-1] if until == "run" else until
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)
@@ -87,12 +83,7 @@ def report(outcome: Outcome) -> int:
         print_frame(outcome.work.cleaning.drop("table"), title="Cleaning")
     _print_findings(outcome.work.findings)
     if outcome.work.verdicts:
-        table = Grid("check", "verdict", "what was found", "planted fault", title="Proof")
-        for verdict in outcome.work.verdicts:
-            caught = "caught" if verdict.control_caught else "NOT caught"
-            style = _STYLE[verdict.outcome]
-            table.add_row(verdict.name, f"[{style}]{verdict.outcome}[/]", verdict.words, f"{verdict.control}: {caught}")
-        out.print(table)
+        out.print(verdict_grid(outcome.work.verdicts))
     for problem in outcome.work.problems if outcome.error is None else ():
         err.print(f"[red]error:[/] {problem}", markup=True, highlight=False)
     for warning in outcome.warnings:
@@ -104,7 +95,8 @@ def report(outcome: Outcome) -> int:
         return outcome.error.exit_code
     if outcome.work.problems:
         return 2
-    return 1 if outcome.run.status in ("failed", "not proven") and outcome.work.verdicts else 0
+    proof = outcome.work.project.science.proof
+    return exit_code(outcome.work.verdicts, proof.only)
 
 
 def forecast_in_chunks(folder: Path, *, chunk: int, proof: bool) -> int:

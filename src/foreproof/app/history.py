@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -83,7 +82,7 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
     database = again.lake.database(again.contracts, before["versions"])
     with TemporaryDirectory() as empty:
         again.__dict__["steps"] = Steps(Path(empty))
-        work = replace(Work(again, progress), database=database, data=before["data"])
+        work = Work(again, progress, database=database, data=before["data"], versions=before["versions"])
         for stage in STAGES[STAGES.index("features") : STAGES.index(str(before["stage"])) + 1]:
             work = pipeline(work.project)[stage](work)
     tables = artefacts.tables_of(work)

@@ -56,7 +56,9 @@ def _summary(run: Run, work: Work) -> str:
         return f"Ran up to {run.stage}; nothing is served without a proof."
     caught = sum(bool(verdict.control_caught) for verdict in work.verdicts)
     passed = sum(verdict.outcome == "passed" for verdict in work.verdicts)
-    return f"{passed} of {len(work.verdicts)} checks passed; {caught} of {len(work.verdicts)} planted faults caught."
+    ran = sum(verdict.control_caught is not None for verdict in work.verdicts)
+    left = f" {len(work.verdicts) - ran} checks did not run." if ran < len(work.verdicts) else ""
+    return f"{passed} of {len(work.verdicts)} checks passed; {caught} of {ran} planted faults caught.{left}"
 
 
 def tile(label: str, value: str, note: str) -> dict[str, str]:

@@ -107,7 +107,7 @@ def _tried(
     plan = project.forecast
     database = forecast.database(plan, parts.read(name))
     origins = ladder(plan, forecast.cutoff, plan.backtest.origins + 1)[:-1]
-    build = remembered(builder(plan, quiet_bench()))
+    build = remembered(builder(plan, quiet_bench()), keeps=lambda one: one is database)
     built = build(database, tuple(origins), plan.plan.seed)
     scored = backtest(plan, database, built, built.forecasts.detail)
     verdicts = prove(plan, database, tuple(origins), build, progress=progress)

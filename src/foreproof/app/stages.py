@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from foreproof.adapters.rehearse import rehearse
+from foreproof.app.again import repeater
 from foreproof.app.project import Project
 from foreproof.core.clean import clean
 from foreproof.core.clock import Moment, ticks
@@ -18,7 +19,7 @@ from foreproof.core.ports import Progress
 from foreproof.core.preflight import Finding, Subject, preflight, refusal
 from foreproof.core.preflight_batches import many_batches, one_batch
 from foreproof.core.table import parse
-from foreproof.core.trial import Built, Verdict
+from foreproof.core.trial import Built, Repeat, Verdict
 from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
 from foreproof.engine.build import builder
@@ -58,6 +59,7 @@ class Work:
     loads: tuple[Mapping[str, object], ...] = ()
     database: Database | None = None
     data: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
     cutoff: Moment | None = None
     origins: tuple[Moment, ...] = ()
     built: Built | None = None
@@ -194,7 +196,8 @@ def load(work: Work) -> Work:
         raise BadInput(f"tables.{missing[0]}", found="no data", wanted="a source or a loaded batch", fix="add sources:")
     database = lake.database(contracts)
     data = {contract.name: lake.data_digest(contract.name) for contract in contracts}
-    return replace(work, loads=tuple(loads), database=database, data=data)
+    versions = {name: version for name in data if (version := lake.version(name)) is not None}
+    return replace(work, loads=tuple(loads), database=database, data=data, versions=versions)
 
 
 def _rehearse(work: Work) -> None:
@@ -235,8 +238,17 @@ def score(work: Work) -> Work:
 def gauntlet(work: Work) -> Work:
     """Every check beside its planted fault, over the judged origins."""
     plan = work.project.forecast
-    verdicts = prove(plan, database_of(work), work.origins, builder(plan, work.bench), progress=work.progress)
+    build = builder(plan, work.bench)
+    repeat = repeat_of(work)
+    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat)
     return replace(work, verdicts=tuple(verdicts))
+
+
+def repeat_of(work: Work) -> Repeat | None:
+    """Another process that builds the last judged origin from the lake, where the check that asks for it runs."""
+    if work.project.science.proof.why_not("repetition") or not work.origins:
+        return None
+    return repeater(work.project, work.origins[-1], work.versions)
 
 
 def order(work: Work) -> Work:
@@ -296,4 +308,15 @@ FORECAST: Mapping[str, Callable[[Work], Work]] = {
 
 STAGES = tuple(FORECAST)
 
-__all__ = ["FORECAST", "STAGES", "Read", "Work", "before_final", "check", "cutoff_of", "database_of", "load"]
+__all__ = [
+    "FORECAST",
+    "STAGES",
+    "Read",
+    "Work",
+    "before_final",
+    "check",
+    "cutoff_of",
+    "database_of",
+    "load",
+    "repeat_of",
+]

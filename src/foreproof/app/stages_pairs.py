@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from foreproof.app.project import Project
-from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load
+from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load, repeat_of
 from foreproof.core.clock import Moment
 from foreproof.decisions.shortlist import chosen_rows
 from foreproof.engine.cutoff import latest_cutoff
@@ -45,7 +45,9 @@ def gauntlet(work: Work) -> Work:
     """Every check beside its planted fault, over the judged cutoffs."""
     plan = work.project.propensity
     build = pair_builder(plan, work.bench)
-    return replace(work, verdicts=tuple(prove(plan, database_of(work), work.origins, build, progress=work.progress)))
+    repeat = repeat_of(work)
+    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat)
+    return replace(work, verdicts=tuple(verdicts))
 
 
 def shortlist(work: Work) -> Work:

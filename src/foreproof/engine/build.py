@@ -26,9 +26,7 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
         task = plan.task
         panel = task.panel(database)
         line = line_of(plan, cutoffs, first_moment(panel.series))
-        rows = _scaled(
-            plan, panel, compile_rows(database, task.series, plan.features, line.all, task.horizon), line.all
-        )
+        rows = scaled_rows(plan, database, panel, line.all)
         served = pl.concat([panel.entities(cutoff) for cutoff in cutoffs])
         keys = [*task.entity, CUTOFF]
         labels = with_target(panel.labels(cutoffs), task)
@@ -57,7 +55,7 @@ def inputs_at(plan: ForecastPlan, database: Database, cutoff: Moment) -> Inputs:
     panel = task.panel(database)
     line = line_of(plan, (cutoff,), first_moment(panel.series))
     cutoffs = sorted({cutoff, *line.examples[cutoff]}, key=ticks)
-    rows = _scaled(plan, panel, compile_rows(database, task.series, plan.features, cutoffs, task.horizon), cutoffs)
+    rows = scaled_rows(plan, database, panel, cutoffs)
     population = panel.entities(cutoff)
     filled = pl.col("y").forward_fill().over(task.entity) if task.entity else pl.col("y").forward_fill()
     return Inputs(
@@ -67,8 +65,11 @@ def inputs_at(plan: ForecastPlan, database: Database, cutoff: Moment) -> Inputs:
     )
 
 
-def _scaled(plan: ForecastPlan, panel: Panel, rows: pl.DataFrame, cutoffs: Sequence[Moment]) -> pl.DataFrame:
-    """The rows with `y_` before each name in the target's unit, and `y_scale`: what a model across series needs."""
+def scaled_rows(plan: ForecastPlan, database: Database, panel: Panel, cutoffs: Sequence[Moment]) -> pl.DataFrame:
+    """Entity columns, `cutoff`, `step`, features: with `y_` before each name in the target's unit, and `y_scale`, which is what
+    a model across series needs.
+    """
+    rows = compile_rows(database, plan.task.series, plan.features, cutoffs, plan.task.horizon)
     named = {feature.name: f"y_{feature.name}" for feature in plan.features if in_target_unit(feature)}
     scales = pl.concat([panel.scale(cutoff) for cutoff in cutoffs])
     return rows.rename(named).join(scales, on=[*plan.task.entity, CUTOFF], maintain_order="left")
@@ -130,4 +131,4 @@ def _examples(
     return among(joined, population, plan.task.entity)
 
 
-__all__ = ["Inputs", "builder", "inputs_at"]
+__all__ = ["Inputs", "builder", "inputs_at", "scaled_rows"]

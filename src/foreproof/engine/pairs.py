@@ -20,6 +20,7 @@ from foreproof.engine.fit import Job, fit_members
 from foreproof.engine.line import Bench, Line, at, first_moment, line_of, manifest, settle_ticks, with_target
 from foreproof.features.compile import compile_pairs
 from foreproof.features.missing import fill_missing
+from foreproof.features.population import Population
 from foreproof.models.blend import BlendWeights, blend, learn_blend
 from foreproof.models.calibrate_choice import Chosen, choose_calibrator
 from foreproof.workloads.propensity import SEGMENT, Pairs, PropensityPlan, refuse_silence
@@ -70,7 +71,12 @@ def pair_builder(plan: PropensityPlan, bench: Bench) -> Build:
 
 def pair_rows(plan: PropensityPlan, database: Database, panel: Pairs, cutoffs: Sequence[Moment]) -> pl.DataFrame:
     """Entity columns, `cutoff`, `step`, features, for the population at each cutoff."""
-    rows = compile_pairs(database, panel.population(cutoffs), plan.features, plan.task.horizon)
+    return member_rows(plan, database, panel.population(cutoffs))
+
+
+def member_rows(plan: PropensityPlan, database: Database, population: Population) -> pl.DataFrame:
+    """The same for any population: whoever else is asked about changes nothing."""
+    rows = compile_pairs(database, population, plan.features, plan.task.horizon)
     return fill_missing(rows, [feature.name for feature in plan.features], plan.missing)
 
 
@@ -158,4 +164,4 @@ def _base(settled: pl.DataFrame, group: str) -> pl.DataFrame:
     return rates.agg(((pl.col("y").sum() + _PRIOR * pl.col("_rate").first()) / (pl.len() + _PRIOR)).alias(BASE))
 
 
-__all__ = ["BASE", "MODEL", "RAW", "P", "PairServed", "examples_at", "pair_builder", "pair_rows"]
+__all__ = ["BASE", "MODEL", "RAW", "P", "PairServed", "examples_at", "member_rows", "pair_builder", "pair_rows"]

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import polars as pl
 
 from foreproof.core.clock import Moment
+from foreproof.core.cuts import Cuts
 from foreproof.core.ports import Progress
-from foreproof.core.trial import Build, Built, Check, Trial, Verdict, proven
-from foreproof.core.view import Database
-from foreproof.gauntlet import BeatsBaseline, BeatsRate, Calibrated, Coverage, Duplicates, GapLaw, Rebuild
+from foreproof.core.predict import CUTOFF
+from foreproof.core.trial import Build, Built, Kind, Live, Repeat, Trial, Verdict, proven
+from foreproof.core.view import Database, Table
+from foreproof.engine.build import scaled_rows
+from foreproof.engine.pairs import member_rows
+from foreproof.engine.scale import separable
+from foreproof.features.population import population_of
+from foreproof.gauntlet.registry import suite
 from foreproof.workloads.forecast import ForecastPlan
 from foreproof.workloads.propensity import PropensityPlan
-
-
-def checks(plan: ForecastPlan) -> tuple[Check, ...]:
-    """The checks of a forecast with the plan's limits, structural ones first."""
-    return (
-        Rebuild(),
-        GapLaw(),
-        Duplicates(),
-        BeatsBaseline(alpha=plan.proof.alpha),
-        Coverage(nominal=plan.proof.coverage, alpha=plan.proof.alpha),
-    )
-
-
-def pair_checks(plan: PropensityPlan) -> tuple[Check, ...]:
-    """The checks of a propensity with the plan's limits, structural ones first."""
-    return (
-        Rebuild(),
-        GapLaw(),
-        Duplicates(),
-        BeatsRate(alpha=plan.proof.alpha),
-        Calibrated(limit=plan.proof.calibration),
-    )
 
 
 def prove(
@@ -42,42 +28,99 @@ def prove(
     build: Build,
     *,
     progress: Progress,
+    repeat: Repeat | None = None,
 ) -> list[Verdict]:
-    """One verdict a check, in order."""
-    task = plan.task
-    trial = Trial(
+    """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so."""
+    trial = trial_of(plan, database, cutoffs, build, repeat=repeat)
+    checks = suite(plan.proof, trial.kind)
+    progress.stage("prove", len(checks))
+    verdicts = []
+    for check in checks:
+        verdicts.append(check if isinstance(check, Verdict) else proven(check, trial))
+        progress.advance(1)
+    return verdicts
+
+
+def trial_of(
+    plan: ForecastPlan | PropensityPlan,
+    database: Database,
+    cutoffs: Sequence[Moment],
+    build: Build,
+    *,
+    repeat: Repeat | None = None,
+) -> Trial:
+    """A plan's pipeline as the gauntlet sees it; what is built from the database or a cut of it is built once."""
+    task, forecast = plan.task, isinstance(plan, ForecastPlan)
+    cuts = Cuts(database)
+    kind: Kind = "quantity" if forecast else "chance"
+    return Trial(
         database,
         tuple(cutoffs),
         task.entity,
         task.horizon,
         plan.plan.seed,
-        remembered(build),
+        remembered(build, keeps=cuts.owns),
         task.series.grid,
-        kind="quantity" if isinstance(plan, ForecastPlan) else "chance",
+        kind=kind,
         delay=task.delay,
         nearness={f.name: f.meta(task.horizon).nearness for f in plan.features},
+        carried=task.series.gap == "carry",
+        cuts=cuts,
+        live=live_of(plan),
+        repeat=repeat,
     )
-    suite = checks(plan) if isinstance(plan, ForecastPlan) else pair_checks(plan)
-    progress.stage("prove", len(suite))
-    verdicts = []
-    for check in suite:
-        verdicts.append(proven(check, trial))
-        progress.advance(1)
-    return verdicts
 
 
-def remembered(build: Build) -> Build:
-    """The same pure function, each result kept for the next check that asks for the same database and cutoffs."""
+def live_of(plan: ForecastPlan | PropensityPlan) -> Live | None:
+    """How serving makes the rows of a few entities alone; None where they depend on all others.
+
+    A pair is asked about alone, of all tables. A series is cut out of the table of facts, as a chunk of `engine.scale` is.
+    """
+    if isinstance(plan, PropensityPlan):
+        return lambda database, cutoff: _pairs_alone(plan, database, cutoff)
+    return (lambda database, cutoff: _series_alone(plan, database, cutoff)) if separable(plan) else None
+
+
+def _pairs_alone(plan: PropensityPlan, database: Database, cutoff: Moment) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    grid, entity = plan.task.series.grid, plan.task.entity
+    clock = pl.lit(cutoff, dtype=pl.Int64() if isinstance(cutoff, int) else pl.Datetime("us", "UTC")).alias(CUTOFF)
+
+    def rows(asked: pl.DataFrame) -> pl.DataFrame:
+        return member_rows(plan, database, population_of(asked.with_columns(clock), entity, grid=grid))
+
+    return rows
+
+
+def _series_alone(plan: ForecastPlan, database: Database, cutoff: Moment) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    name, entity = plan.task.series.table, list(plan.task.entity)
+
+    def rows(asked: pl.DataFrame) -> pl.DataFrame:
+        facts = database[name]
+        own = Table(facts.contract, facts.rows.join(asked, on=entity, how="semi", maintain_order="left"))
+        alone = Database({**database.tables, name: own})
+        return scaled_rows(plan, alone, plan.task.panel(alone), [cutoff])
+
+    return rows
+
+
+def remembered(build: Build, *, keeps: Callable[[Database], bool] = lambda database: True) -> Build:
+    """The same pure function, each result kept for the next check that asks for the same database and cutoffs.
+
+    keeps: of which databases; a planted fault's own is built from once, and would only take room.
+    """
     kept: dict[tuple[int, tuple[Moment, ...], int], tuple[Database, Built]] = {}
 
     def once(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
         # The database is kept too: while it lives, no other one can have its id.
         key = (id(database), tuple(cutoffs), seed)
-        if key not in kept:
-            kept[key] = (database, build(database, cutoffs, seed))
-        return kept[key][1]
+        if key in kept:
+            return kept[key][1]
+        built = build(database, cutoffs, seed)
+        if keeps(database):
+            kept[key] = (database, built)
+        return built
 
     return once
 
 
-__all__ = ["checks", "pair_checks", "prove", "remembered"]
+__all__ = ["live_of", "prove", "remembered", "trial_of"]

@@ -92,6 +92,15 @@ def chunkable(plan: ForecastPlan) -> ForecastPlan:
     return plan
 
 
+def separable(plan: ForecastPlan) -> bool:
+    """Whether a series' rows need nothing of another series: see `chunkable`."""
+    try:
+        chunkable(plan)
+    except PlanError:
+        return False
+    return True
+
+
 def forecast_parts(
     forecast: ChunkForecast, parts: Parts, names: Sequence[str], *, workers: int, progress: Progress
 ) -> None:
@@ -187,4 +196,4 @@ def _ordered(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     return rows.sort([*first, *(name for name in keys if name != HAPPENED), KNOWN, "_batch"], maintain_order=True)
 
 
-__all__ = ["AT", "ChunkForecast", "chunkable", "forecast_part", "forecast_parts", "quiet_bench", "wide"]
+__all__ = ["AT", "ChunkForecast", "chunkable", "forecast_part", "forecast_parts", "quiet_bench", "separable", "wide"]

@@ -7,6 +7,28 @@ from foreproof.gauntlet.chances import BeatsRate, Calibrated
 from foreproof.gauntlet.coverage import Coverage
 from foreproof.gauntlet.duplicates import Duplicates
 from foreproof.gauntlet.gap import GapLaw
+from foreproof.gauntlet.intervals import Intervals
+from foreproof.gauntlet.overlap import Overlap
+from foreproof.gauntlet.population import SamePopulation
 from foreproof.gauntlet.rebuild import Rebuild
+from foreproof.gauntlet.repetition import Repetition
+from foreproof.gauntlet.replay import Replay
+from foreproof.gauntlet.scramble import FutureScramble
+from foreproof.gauntlet.serving import Serving
 
-__all__ = ["BeatsBaseline", "BeatsRate", "Calibrated", "Coverage", "Duplicates", "GapLaw", "Rebuild"]
+__all__ = [
+    "BeatsBaseline",
+    "BeatsRate",
+    "Calibrated",
+    "Coverage",
+    "Duplicates",
+    "FutureScramble",
+    "GapLaw",
+    "Intervals",
+    "Overlap",
+    "Rebuild",
+    "Repetition",
+    "Replay",
+    "SamePopulation",
+    "Serving",
+]

@@ -27,8 +27,9 @@ class GapLaw:
         manifest = trial.run().forecasts.manifest
         late = manifest.filter((pl.col("settled") > pl.col(CUTOFF)) | (pl.col("settled") <= pl.col("example")))
         if late.height:
-            words = f"{late.height} of {manifest.height} examples had not settled; the first: {late.row(0, named=True)}"
-            return Verdict(self.name, "failed", float(late.height), 0.0, words)
+            first = {name: str(value) for name, value in late.row(0, named=True).items()}
+            words = f"{late.height} of {manifest.height} examples had not settled; the first: {first}"
+            return Verdict(self.name, "failed", float(late.height), 0.0, words, {"row": first, "rows": late.height})
         if manifest.is_empty():
             return Verdict(self.name, "not proven", None, 0.0, "the manifest lists nothing that was learned from")
         roles = dict(manifest.group_by("role").len().sort("role").iter_rows())

@@ -5,23 +5,15 @@ Whatever differs was made with rows that nobody could have read at the cutoff. E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from foreproof.core.clock import Moment, ticks
-from foreproof.core.predict import CUTOFF, LEVEL, STEP
-from foreproof.core.trial import Built, Leak, Trial, Verdict
+from foreproof.core.clock import Moment, moment, tick_values, ticks
+from foreproof.core.contract import KNOWN
+from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.gauntlet import leaks
-
-PARTS = ("population", "features", "predictions", "baseline")
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "population": (),
-    "features": (STEP,),
-    "predictions": (STEP, LEVEL),
-    "baseline": (STEP, LEVEL),
-}
+from foreproof.gauntlet.same import INPUTS, Found, at_cutoff, difference, first_difference, frame_of, keys_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,54 +30,60 @@ class Rebuild:
     def __call__(self, trial: Trial) -> Verdict:
         """Failed with the first feature, row and cutoff that differ."""
         whole = trial.run()
-        index = [*trial.entity, CUTOFF]
         for cutoff in sorted(trial.cutoffs, key=ticks):
-            cut = trial.build(trial.database.truncate(cutoff), (cutoff,), trial.seed)
-            for part, ours, theirs in zip(PARTS, _parts(whole), _parts(cut), strict=True):
-                keys = [*index, *KEYS[part]]
-                found = difference(_at(ours(), cutoff), _at(theirs(), cutoff), keys)
-                if found:
-                    return self._failed(part, cutoff, found)
+            found = first_difference((whole, trial.at(cutoff)), cutoff, entity=trial.entity)
+            if found:
+                words = f"{found['part']} at cutoff {cutoff} change when later rows are removed: {found['words']}"
+                return Verdict(self.name, "failed", 1.0, 0.0, words, found)
         words = (
             f"population, features and predictions identical at {len(trial.cutoffs)} cutoffs on tables truncated there"
         )
         return Verdict(self.name, "passed", 0.0, 0.0, words, {"cutoffs": [str(cutoff) for cutoff in trial.cutoffs]})
 
-    def _failed(self, part: str, cutoff: Moment, found: dict[str, object]) -> Verdict:
-        words = f"{part} at cutoff {cutoff} change when later rows are removed: {found['words']}"
-        return Verdict(self.name, "failed", 1.0, 0.0, words, {"part": part, "cutoff": str(cutoff), **found})
+    def explain(self, trial: Trial, verdict: Verdict) -> Verdict:
+        """Adds to a failure up to when the first row that differs knew: `knew`."""
+        if verdict.outcome != "failed" or verdict.evidence.get("part") not in INPUTS:
+            return verdict
+        knew = known_until(trial, dict(verdict.evidence))
+        if knew is None:
+            return verdict
+        named = verdict.evidence.get("column", verdict.evidence["part"])
+        evidence = {**verdict.evidence, "knew": str(knew)}
+        return replace(verdict, words=f"{verdict.words}; {named} knew rows up to {knew}", evidence=evidence)
 
 
-def difference(ours: pl.DataFrame, theirs: pl.DataFrame, keys: list[str]) -> dict[str, object] | None:
-    """The first difference between two frames in words, or None where every bit is the same."""
-    if set(ours.columns) != set(theirs.columns):
-        return {"words": f"columns {sorted(set(ours.columns) ^ set(theirs.columns))} exist on one side only"}
-    columns = sorted(ours.columns)
-    ours, theirs = (frame.select(columns).sort(keys, nulls_last=False) for frame in (ours, theirs))
-    if ours.height != theirs.height:
-        return {"words": f"{ours.height} rows on all data, {theirs.height} on truncated data"}
-    for column in [name for name in columns if name in keys] + [name for name in columns if name not in keys]:
-        differs = ~ours[column].eq_missing(theirs[column])
-        if differs.any():
-            place = int(differs.arg_true()[0])
-            row = {key: str(ours[key][place]) for key in keys}
-            words = f"{column}: {ours[column][place]} on all data, {theirs[column][place]} on truncated data, at {row}"
-            return {"words": words, "column": column, "rows": int(differs.sum()), "row": row}
-    return None
+def known_until(trial: Trial, found: Found) -> Moment | None:
+    """The moment up to which the part that was found to differ had read: the earliest t such that the database truncated at t
+    gives what all data give. By bisection over the moments at which rows became known, so in about 20 builds at most.
+    """
+    cutoff = next(one for one in trial.cutoffs if str(one) == found["cutoff"])
+    keys, part = keys_of(found["part"], trial.entity), found["part"]
+    chosen = keys if "column" not in found else list(dict.fromkeys([*keys, found["column"]]))
+    wanted = at_cutoff(frame_of(trial.run(), part)(), cutoff)
+    if not set(chosen) <= set(wanted.columns):
+        return None
+
+    def same(until: Moment) -> bool:
+        built = trial.build(trial.database.truncate(until), (cutoff,), trial.seed)
+        made = at_cutoff(frame_of(built, part)(), cutoff)
+        return set(chosen) <= set(made.columns) and difference(wanted.select(chosen), made.select(chosen), keys) is None
+
+    later = later_moments(trial, cutoff)
+    if not later or not same(later[-1]):
+        return None
+    low, high = -1, len(later) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if same(later[middle]) else (middle, high)
+    return later[high]
 
 
-def _parts(built: Built) -> tuple[Callable[[], pl.DataFrame], ...]:
-    """Each part, made when it is asked for: features that differ are found before anything is fitted."""
-    return (
-        lambda: built.entities,
-        lambda: built.rows,
-        lambda: built.forecasts.predictions,
-        lambda: built.forecasts.baseline,
-    )
+def later_moments(trial: Trial, cutoff: Moment) -> list[Moment]:
+    """The moments after a cutoff at which rows became known, in order."""
+    columns = [table.rows[KNOWN] for table in trial.database.tables.values()]
+    found = pl.concat([pl.Series("t", tick_values(column), dtype=pl.Int64) for column in columns])
+    after = found.filter(found > ticks(cutoff)).unique().sort()
+    return [moment(tick, integer=isinstance(cutoff, int)) for tick in after.to_list()]
 
 
-def _at(frame: pl.DataFrame, cutoff: Moment) -> pl.DataFrame:
-    return frame.filter(pl.col(CUTOFF).to_physical() == ticks(cutoff))
-
-
-__all__ = ["Rebuild", "difference"]
+__all__ = ["Rebuild", "difference", "known_until", "later_moments"]

@@ -29,6 +29,7 @@ from foreproof.features.parse import default_features, parse_features
 from foreproof.features.recursion import recipes_of
 from foreproof.features.series import Aggregate, Series, VersionedSeries, labels, target, versioned_series
 from foreproof.features.windows import Rolling, SeasonalRolling
+from foreproof.gauntlet.settings import Proof, parse_proof
 from foreproof.models.budget import LeftOut, Load
 from foreproof.models.cold import ColdPlan, parse_cold
 from foreproof.models.members import BASELINE, parse_members, with_recipes
@@ -146,14 +147,6 @@ def among(frame: pl.DataFrame, population: pl.DataFrame, entity: Sequence[str]) 
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """Limits of the gauntlet."""
-
-    alpha: float
-    coverage: float
-
-
-@dataclass(frozen=True, slots=True)
 class ForecastPlan:
     """The plan of a forecast, parsed: nothing further in reads a setting by name."""
 
@@ -215,7 +208,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         ordering=parse_ordering(root.section("decision"), horizon=horizon, contracts=contracts, entity=series.by)
         if "decision" in root
         else None,
-        proof=_proof(root.section("proof", default={})),
+        proof=parse_proof(root.section("proof", default={}), kind="quantity"),
         cutoff=str(root.raw("cutoff", default="latest")),
         left_out=left_out,
         cold_start=parse_cold(root.section("cold_start"), contracts=contracts, entity=series.by, low=low)
@@ -281,15 +274,6 @@ def _levels(root: Section) -> tuple[float, ...]:
     return levels
 
 
-def _proof(section: Section) -> Proof:
-    proof = Proof(
-        alpha=section.number("alpha", default=0.05, low=0.0001, high=0.5),
-        coverage=section.number("coverage", default=0.9, low=0.5, high=0.99),
-    )
-    section.done()
-    return proof
-
-
 __all__ = [
     "BASELINE",
     "LEVELS",
@@ -297,6 +281,5 @@ __all__ = [
     "Backtest",
     "ForecastPlan",
     "ForecastTask",
-    "Proof",
     "parse_forecast",
 ]

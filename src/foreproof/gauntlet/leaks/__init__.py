@@ -3,6 +3,31 @@
 from __future__ import annotations
 
 from foreproof.gauntlet.leaks.statistical import narrowed, overconfident, swapped
-from foreproof.gauntlet.leaks.structural import loaded_twice, no_purge, peek
+from foreproof.gauntlet.leaks.structural import (
+    cutoff_day,
+    first_row,
+    loaded_twice,
+    no_purge,
+    overwritten,
+    peek,
+    peek_values,
+    shared,
+    skewed,
+    survivors,
+)
 
-__all__ = ["loaded_twice", "narrowed", "no_purge", "overconfident", "peek", "swapped"]
+__all__ = [
+    "cutoff_day",
+    "first_row",
+    "loaded_twice",
+    "narrowed",
+    "no_purge",
+    "overconfident",
+    "overwritten",
+    "peek",
+    "peek_values",
+    "shared",
+    "skewed",
+    "survivors",
+    "swapped",
+]

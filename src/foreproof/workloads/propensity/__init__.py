@@ -5,7 +5,7 @@ A `Task` and a default plan, thin: `task` has the pairs and their labels, `plan`
 
 from __future__ import annotations
 
-from foreproof.workloads.propensity.plan import PairProof, PropensityPlan, Worth, parse_propensity
+from foreproof.workloads.propensity.plan import PropensityPlan, Worth, parse_propensity
 from foreproof.workloads.propensity.task import (
     REPEAT,
     SEGMENT,
@@ -20,7 +20,6 @@ __all__ = [
     "REPEAT",
     "SEGMENT",
     "WHITESPACE",
-    "PairProof",
     "Pairs",
     "PropensityPlan",
     "PropensityTask",

@@ -20,6 +20,7 @@ from foreproof.features.missing import Missing, parse_missing
 from foreproof.features.parse_events import event_default, parse_event_features
 from foreproof.features.policy import POLICIES, policy_of, swapped
 from foreproof.features.series import Series
+from foreproof.gauntlet.settings import Proof, parse_proof
 from foreproof.models.calibrate import CALIBRATORS
 from foreproof.models.classify import parse_classifiers
 from foreproof.workloads.propensity.task import PropensityTask
@@ -36,14 +37,6 @@ class Worth:
     reach: float = 1.0
     margins: tuple[tuple[str, float], ...] = ()
     currency: str = "money"
-
-
-@dataclass(frozen=True, slots=True)
-class PairProof:
-    """Limits of the gauntlet. alpha: of the gain over the base rate. calibration: the largest calibration error."""
-
-    alpha: float
-    calibration: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ class PropensityPlan:
     backtest: Backtest
     worth: Worth
     shortlist: ListTerms | None
-    proof: PairProof
+    proof: Proof
     cutoff: str
 
 
@@ -97,7 +90,7 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         backtest=backtest,
         worth=_worth(root.section("worth", default={})),
         shortlist=parse_list(root.section("list")) if "list" in root else None,
-        proof=_proof(root.section("proof", default={})),
+        proof=parse_proof(root.section("proof", default={}), kind="chance"),
         cutoff=str(root.raw("cutoff", default="latest")),
     )
     root.done()
@@ -197,13 +190,4 @@ def _worth(section: Section) -> Worth:
     return worth
 
 
-def _proof(section: Section) -> PairProof:
-    proof = PairProof(
-        alpha=section.number("alpha", default=0.05, low=0.0001, high=0.5),
-        calibration=section.number("calibration", default=0.03, low=0.0001, high=0.5),
-    )
-    section.done()
-    return proof
-
-
-__all__ = ["PairProof", "PropensityPlan", "Worth", "parse_propensity"]
+__all__ = ["PropensityPlan", "Worth", "parse_propensity"]

@@ -1,0 +1,131 @@
+"""Intervals: labels lie in (cutoff, cutoff + horizon], features read up to the cutoff, examples settle as the grid says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from foreproof.core.clock import Moment, tick_values, ticks
+from foreproof.core.contract import HAPPENED
+from foreproof.core.predict import CUTOFF, STEP
+from foreproof.core.split import settles
+from foreproof.core.trial import Built, Leak, Trial, Verdict
+from foreproof.core.view import Database, Table
+from foreproof.gauntlet import leaks
+from foreproof.gauntlet.same import Found, at_cutoff, difference
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """`cutoff < target = Grid.add(cutoff, step)`, `1 <= step <= horizon`; no feature declared to read past the cutoff; `settled`
+    in the manifest as the grid has it; and labels that stay as they are when the facts of the cutoff's own period are taken
+    away, which no label over (cutoff, cutoff + horizon] can have read. Exact.
+    """
+
+    name: str = "intervals"
+
+    @property
+    def control(self) -> Leak:
+        """Labels that count the facts of the cutoff's own period too."""
+        return leaks.cutoff_day
+
+    def __call__(self, trial: Trial) -> Verdict:
+        """Failed with the first label, feature or example outside its interval; not proven without a label."""
+        whole = trial.run()
+        if whole.labels.is_empty():
+            return Verdict(self.name, "not proven", None, 0.0, "no cutoff has a label yet")
+        found = _label_times(trial, whole) or _declared(trial) or _own_period(trial, whole) or _settled(trial, whole)
+        if found:
+            return Verdict(self.name, "failed", float(found.get("rows", 1)), 0.0, str(found["words"]), found)
+        tried = "" if _testable(trial, whole) is None else ", none of which reads the cutoff's own period"
+        near = len(trial.nearness)
+        words = (
+            f"{whole.labels.height} labels lie in (cutoff, cutoff + {trial.horizon}]{tried}; "
+            f"{near} declared features read up to the cutoff; {whole.forecasts.manifest.height} examples settle as the grid says"
+        )
+        return Verdict(self.name, "passed", 0.0, 0.0, words, {"labels": whole.labels.height, "features": near})
+
+
+def without_period(database: Database, trial: Trial, cutoff: Moment) -> Database:
+    """The database without the facts that happened in the cutoff's own period; plans and other clocks stay."""
+    period = int(trial.grid.index(np.array([ticks(cutoff)], dtype=np.int64))[0])
+
+    def kept(table: Table) -> Table:
+        other = trial.grid.integer != table.contract.integer
+        if table.contract.ahead or table.contract.happened is None or other:
+            return table
+        own = trial.grid.index(tick_values(table.rows[HAPPENED])) == period
+        return Table(table.contract, table.rows.filter(pl.Series(~own)))
+
+    return Database({name: kept(table) for name, table in database.tables.items()})
+
+
+def _label_times(trial: Trial, whole: Built) -> Found | None:
+    labels = whole.labels
+    reached = trial.grid.shift(tick_values(labels[CUTOFF]), labels[STEP].to_numpy())
+    target = tick_values(labels["target"])
+    steps = labels[STEP].to_numpy()
+    for bad, words in (
+        (target <= tick_values(labels[CUTOFF]), "lie at or before their cutoff"),
+        ((steps < 1) | (steps > trial.horizon), f"have a step outside 1 to {trial.horizon}"),
+        (target != reached, "name another target than cutoff + step"),
+    ):
+        if bad.any():
+            row = labels.row(int(np.flatnonzero(bad)[0]), named=True)
+            told = {name: str(value) for name, value in row.items()}
+            return {"words": f"{int(bad.sum())} labels {words}; the first: {told}", "row": told, "rows": int(bad.sum())}
+    return None
+
+
+def _declared(trial: Trial) -> Found | None:
+    late = {name: near for name, near in trial.nearness.items() if near is not None and near < 0}
+    if not late:
+        return None
+    name, near = next(iter(late.items()))
+    words = f"{len(late)} features are declared to read past the cutoff; the first: {name}, {-near} steps after it"
+    return {"words": words, "column": name, "rows": len(late)}
+
+
+def _settled(trial: Trial, whole: Built) -> Found | None:
+    manifest = whole.forecasts.manifest
+    if manifest.is_empty():
+        return None
+    settled = settles(trial.grid, tick_values(manifest["example"]), manifest[STEP].to_numpy(), delay=trial.delay)
+    wrong = manifest.filter(pl.Series(tick_values(manifest["settled"]) != settled))
+    if wrong.is_empty():
+        return None
+    row = {name: str(value) for name, value in wrong.row(0, named=True).items()}
+    words = f"{wrong.height} examples of the manifest settle at another time than they say; the first: {row}"
+    return {"words": words, "row": row, "rows": wrong.height}
+
+
+def _testable(trial: Trial, whole: Built) -> Moment | None:
+    """The last cutoff with labels; None where a label may carry a value from before the cutoff on."""
+    known = [one for one in trial.cutoffs if at_cutoff(whole.labels, one).height]
+    return max(known, key=ticks) if known and not trial.carried else None
+
+
+def _own_period(trial: Trial, whole: Built) -> Found | None:
+    """Entities that began in that very period are gone as well, so the labels of the others are compared."""
+    cutoff = _testable(trial, whole)
+    if cutoff is None:
+        return None
+    keys = [*trial.entity, CUTOFF, STEP]
+    less = trial.altered("without period", cutoff, lambda: without_period(trial.database, trial, cutoff))
+    without = at_cutoff(trial.build(less, (cutoff,), trial.seed).labels, cutoff)
+    labels = at_cutoff(whole.labels, cutoff)
+    ours = labels.join(without, on=keys, how="semi", nulls_equal=True)
+    theirs = without.join(labels, on=keys, how="semi", nulls_equal=True)
+    found = difference(ours, theirs, keys, sides=("on all data", "without the facts of the cutoff's own period"))
+    if found is None:
+        return None
+    return {
+        **found,
+        "words": f"labels at cutoff {cutoff} read the cutoff's own period: {found['words']}",
+        "cutoff": str(cutoff),
+    }
+
+
+__all__ = ["Intervals", "without_period"]

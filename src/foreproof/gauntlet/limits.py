@@ -1,0 +1,30 @@
+"""The limits of the checks, and which of them run: the plan's section `proof`, as a frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """alpha: of each statistical check. coverage: nominal, of the intervals that are tested. calibration: the largest
+    calibration error. scrambles: cutoffs at which the future is scrambled. alone: entities served alone. off: checks that do not
+    run. only: if not empty, the checks that do.
+    """
+
+    alpha: float = 0.05
+    coverage: float = 0.9
+    calibration: float = 0.03
+    scrambles: int = 1
+    alone: int = 2
+    off: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+
+    def why_not(self, name: str) -> str:
+        """Why a check does not run, in words; empty where it does."""
+        if name in self.off:
+            return "switched off in the plan (proof.off)"
+        return "not asked for (proof.only)" if self.only and name not in self.only else ""
+
+
+__all__ = ["Proof"]
