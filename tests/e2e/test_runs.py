@@ -36,6 +36,7 @@ def copy(ran: Path, tmp_path: Path) -> Path:
 
 def test_a_run_leaves_everything_beside_its_page(ran: Path) -> None:
     from foreproof.app.smoke import problems
+    from foreproof.gauntlet.registry import names_of
 
     (manifest,) = manifests(ran)
     folder = ran / "runs" / manifest["run"]
@@ -43,15 +44,26 @@ def test_a_run_leaves_everything_beside_its_page(ran: Path) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
-    assert {verdict["name"] for verdict in manifest["verdicts"]} == {
-        "rebuild",
-        "gap law",
-        "duplicates",
-        "beats the baseline",
-        "coverage",
-    }
+    assert [verdict["name"] for verdict in manifest["verdicts"]] == list(names_of("quantity"))
     assert all(verdict["control_caught"] for verdict in manifest["verdicts"])
+    evidence = {verdict["name"]: verdict["evidence"] for verdict in manifest["verdicts"]}
+    assert evidence["replay"]["inflation"]["estimate"] == 0.0
+    assert evidence["repetition"]["process"] is True
+    assert evidence["repetition"]["ours"] == evidence["repetition"]["theirs"]
     assert manifest["tag"] == "first"
+
+
+def test_a_proof_with_a_check_left_out_is_never_proven_and_never_served(copy: Path) -> None:
+    before = [json.loads(path.read_text(encoding="utf-8")) for path in copy.glob("**/served.json")]
+    done = foreproof("prove", "--only", "overlap", "--only", "gap law", folder=copy)
+    assert done.returncode == 0, done.stderr
+    (first, other) = sorted(manifests(copy), key=lambda manifest: manifest["started"])
+    assert first["tag"] == "first"
+    assert other["status"] == "not proven"
+    outcomes = {verdict["name"]: (verdict["outcome"], verdict["words"]) for verdict in other["verdicts"]}
+    assert (outcomes["overlap"][0], outcomes["gap law"][0]) == ("passed", "passed")
+    assert outcomes["rebuild"] == ("not proven", "not asked for (proof.only)")
+    assert [json.loads(path.read_text(encoding="utf-8")) for path in copy.glob("**/served.json")] == before
 
 
 def test_a_repeat_gives_equal_digests(ran: Path) -> None:
