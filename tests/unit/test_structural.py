@@ -16,7 +16,7 @@ from foreproof.core.section import Section
 from foreproof.core.trial import Built, Forecasts, Trial, Verdict, explained, proven
 from foreproof.core.view import Database, Table
 from foreproof.engine.prove import remembered
-from foreproof.errors import PlanError
+from foreproof.errors import BadInput, ForeproofError, PlanError
 from foreproof.gauntlet import (
     Duplicates,
     FutureScramble,
@@ -31,6 +31,7 @@ from foreproof.gauntlet import (
 )
 from foreproof.gauntlet.duplicates import same_series
 from foreproof.gauntlet.inflation import inflation
+from foreproof.gauntlet.intervals import without_period
 from foreproof.gauntlet.limits import Proof
 from foreproof.gauntlet.registry import REGISTRY, names_of, suite
 from foreproof.gauntlet.same import digests, first_difference
@@ -267,6 +268,15 @@ def test_entities_that_drop_out_of_labels_or_predictions_are_named() -> None:
     assert "not with a label" in unlabelled.words
     silent = forecasting(lambda said: replace(said, predictions=said.predictions.filter(gone)))
     assert "asked about and not predicted" in SamePopulation()(silent).words
+    cold = forecasting(
+        lambda said: replace(
+            said,
+            predictions=pl.concat(
+                [said.predictions, said.predictions.head(1).with_columns(pl.lit("new").alias("sku"))]
+            ),
+        )
+    )
+    assert SamePopulation()(cold).outcome == "passed"
     extra = SamePopulation()(altered(lambda built: replace(built, entities=built.entities.filter(gone))))
     assert "with features and not asked about" in extra.words
 
@@ -324,6 +334,45 @@ def test_a_label_that_counts_the_cutoffs_own_period_is_found_though_its_target_s
 def test_nothing_is_proven_without_a_label() -> None:
     none = altered(lambda built: replace(built, labels=built.labels.clear()))
     assert Intervals()(none).outcome == "not proven"
+
+
+def test_a_fact_that_a_correction_moved_into_the_cutoffs_own_period_stays_as_it_is() -> None:
+    moved = (
+        tickets()
+        .filter(pl.col("id") == "n29")
+        .with_columns(
+            pl.lit(20, dtype=pl.Int64).alias(HAPPENED),
+            pl.lit(2, dtype=pl.Int64).alias(BATCH),
+            pl.lit(29, dtype=pl.Int64).alias(KNOWN),
+        )
+    )
+    trial = replace(TRIAL, database=Database({"tickets": Table(TICKETS, pl.concat([tickets(), moved]))}))
+    left = without_period(trial.database, trial, 20)["tickets"].rows
+    assert left["id"].to_list() == [f"n{i}" for i in range(30) if i != 20] + ["n29"]
+
+
+def test_where_too_little_is_left_the_own_period_is_not_judged() -> None:
+    def strict(db: Database, cutoffs: Sequence[int], seed: int) -> Built:
+        if db["sales"].rows.filter(pl.col(HAPPENED) == 78).is_empty():
+            raise BadInput("population", found="nobody", wanted="somebody")
+        return build(db, cutoffs, seed)
+
+    verdict = Intervals()(TRIAL.with_build(strict))
+    assert verdict.outcome == "passed"
+    assert "is not known: population: nobody" in verdict.words
+    check = proven(Intervals(), TRIAL.with_build(strict))
+    assert check.outcome == "not proven"
+
+
+def test_a_planted_fault_that_cannot_be_tried_is_not_caught() -> None:
+    def thin(db: Database, cutoffs: Sequence[int], seed: int) -> Built:
+        if db["sales"].rows.filter(pl.col(KNOWN) <= min(cutoffs)).height < 60 * 12:
+            raise BadInput("history", found="too little", wanted="more")
+        return build(db, cutoffs, seed)
+
+    verdict = proven(Replay(), TRIAL.with_build(thin))
+    assert (verdict.outcome, verdict.control_caught) == ("not proven", False)
+    assert "could not be tried: history: too little" in verdict.words
 
 
 # Overlap --------------------------------------------------------------------------------------------------------------
@@ -422,6 +471,14 @@ def test_another_process_is_asked_and_believed_bit_by_bit() -> None:
     assert (other.outcome, other.evidence["part"]) == ("failed", "features")
     assert Repetition()(replace(TRIAL, repeat=dict)).outcome == "failed"
     assert "not tried in another process" in Repetition()(TRIAL).warning
+
+
+def test_another_process_that_fails_proves_nothing() -> None:
+    def broken() -> dict[str, str]:
+        raise ForeproofError("repetition", found="another process that ended with: killed", wanted="digests")
+
+    verdict = Repetition()(replace(TRIAL, repeat=broken))
+    assert (verdict.outcome, "killed" in verdict.words) == ("not proven", True)
 
 
 def test_a_draw_without_a_seed_is_not_repeated() -> None:

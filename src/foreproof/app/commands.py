@@ -67,7 +67,7 @@ def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str,
     """Run the stages of a project up to one of them; return the exit code. only: the checks of the proof that run."""
     project = open_project(folder).having(horizon=horizon)
     if only:
-        project = project.having(proof={**project.plan.values.get("proof", {}), "only": list(only)})
+        project = project.having(proof={**(project.plan.values.get("proof") or {}), "only": list(only)})
     last = STAGES[-1] if until == "run" else until
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)

@@ -13,6 +13,7 @@ from foreproof.core.clock import Moment
 from foreproof.core.cuts import Cuts
 from foreproof.core.grid import Grid
 from foreproof.core.view import Database
+from foreproof.errors import BadInput
 
 Outcome = Literal["passed", "failed", "not proven"]
 Kind = Literal["quantity", "chance"]
@@ -180,10 +181,19 @@ def explained(check: Check, trial: Trial, verdict: Verdict) -> Verdict:
 
 
 def proven(check: Check, trial: Trial) -> Verdict:
-    """Run a check beside its planted fault; without a caught fault there is no pass, only "not proven" (law 10)."""
+    """Run a check beside its planted fault; without a caught fault there is no pass, only "not proven" (law 10).
+
+    A fault that leaves too little to build from (BadInput) is not caught.
+    """
     verdict = explained(check, trial, check(trial))
     leak = check.control
-    caught = check(leak(trial)).outcome == "failed"
+    try:
+        caught = check(leak(trial)).outcome == "failed"
+    except BadInput as error:
+        caught, verdict = (
+            False,
+            replace(verdict, words=f"{verdict.words}; the planted fault could not be tried: {error}"),
+        )
     outcome: Outcome = verdict.outcome if caught or verdict.outcome == "failed" else "not proven"
     return replace(verdict, outcome=outcome, control=getattr(leak, "__name__", str(leak)), control_caught=caught)
 

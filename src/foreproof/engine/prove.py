@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from foreproof.engine.build import scaled_rows
 from foreproof.engine.pairs import member_rows
 from foreproof.engine.scale import separable
 from foreproof.features.population import population_of
-from foreproof.gauntlet.registry import suite
+from foreproof.gauntlet.registry import REGISTRY, suite
 from foreproof.workloads.forecast import ForecastPlan
 from foreproof.workloads.propensity import PropensityPlan
 
@@ -36,7 +37,8 @@ def prove(
     progress.stage("prove", len(checks))
     verdicts = []
     for check in checks:
-        verdicts.append(check if isinstance(check, Verdict) else proven(check, trial))
+        done = check if isinstance(check, Verdict) else proven(check, trial)
+        verdicts.append(replace(done, tier=REGISTRY[done.name].tier))
         progress.advance(1)
     return verdicts
 

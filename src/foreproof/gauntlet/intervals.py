@@ -13,6 +13,7 @@ from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.split import settles
 from foreproof.core.trial import Built, Leak, Trial, Verdict
 from foreproof.core.view import Database, Table
+from foreproof.errors import BadInput
 from foreproof.gauntlet import leaks
 from foreproof.gauntlet.same import Found, at_cutoff, difference
 
@@ -36,10 +37,17 @@ class Intervals:
         whole = trial.run()
         if whole.labels.is_empty():
             return Verdict(self.name, "not proven", None, 0.0, "no cutoff has a label yet")
-        found = _label_times(trial, whole) or _declared(trial) or _own_period(trial, whole) or _settled(trial, whole)
+        found = _label_times(trial, whole) or _declared(trial)
+        tried = ""
+        if not found:
+            try:
+                found = _own_period(trial, whole)
+                tried = ", none of which reads the cutoff's own period" if _testable(trial, whole) is not None else ""
+            except BadInput as error:
+                tried = f" (whether one reads the cutoff's own period is not known: {error})"
+        found = found or _settled(trial, whole)
         if found:
             return Verdict(self.name, "failed", float(found.get("rows", 1)), 0.0, str(found["words"]), found)
-        tried = "" if _testable(trial, whole) is None else ", none of which reads the cutoff's own period"
         near = len(trial.nearness)
         words = (
             f"{whole.labels.height} labels lie in (cutoff, cutoff + {trial.horizon}]{tried}; "
@@ -56,8 +64,16 @@ def without_period(database: Database, trial: Trial, cutoff: Moment) -> Database
         other = trial.grid.integer != table.contract.integer
         if table.contract.ahead or table.contract.happened is None or other:
             return table
-        own = trial.grid.index(tick_values(table.rows[HAPPENED])) == period
-        return Table(table.contract, table.rows.filter(pl.Series(~own)))
+        own = pl.Series(trial.grid.index(tick_values(table.rows[HAPPENED])) == period)
+        keys = list(table.contract.keys)
+        if HAPPENED in keys:
+            return Table(table.contract, table.rows.filter(~own))
+        # A fact that another version moves into the period, or out of it, stays as it is.
+        moved = table.rows.filter(~own).select(keys).unique()
+        inside = table.rows.filter(own).join(moved, on=keys, how="anti", nulls_equal=True).select(keys)
+        return Table(
+            table.contract, table.rows.join(inside, on=keys, how="anti", nulls_equal=True, maintain_order="left")
+        )
 
     return Database({name: kept(table) for name, table in database.tables.items()})
 

@@ -55,6 +55,9 @@ class SamePopulation:
             ("predicted", whole.forecasts.predictions),
         ):
             others = at_cutoff(frame, cutoff)
+            if words == "predicted":
+                # A pipeline may start entities that have no history; that these are not of the future is the rebuild's business.
+                others = others.join(asked, on=[*trial.entity, CUTOFF], how="semi", nulls_equal=True)
             if words == "with a label" and others.is_empty():
                 continue  # the outcome lies beyond the end of the data, for all
             found = _lone(asked, others, [*trial.entity, CUTOFF], words)

@@ -56,6 +56,8 @@ def known_until(trial: Trial, found: Found) -> Moment | None:
     """The moment up to which the part that was found to differ had read: the earliest t such that the database truncated at t
     gives what all data give. By bisection over the moments at which rows became known, so in about 20 builds at most.
     """
+    if "row" not in found:
+        return None  # whole columns are on one side only
     cutoff = next(one for one in trial.cutoffs if str(one) == found["cutoff"])
     keys, part = keys_of(found["part"], trial.entity), found["part"]
     chosen = keys if "column" not in found else list(dict.fromkeys([*keys, found["column"]]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from foreproof.core.clock import ticks
 from foreproof.core.trial import Leak, Trial, Verdict
+from foreproof.errors import ForeproofError
 from foreproof.gauntlet import leaks
 from foreproof.gauntlet.same import INPUTS, digests, first_difference
 from foreproof.gauntlet.scramble import ORDER, scrambled
@@ -43,7 +44,11 @@ class Repetition:
         if trial.repeat is None:
             left = "not tried in another process: nothing here can start one"
             return Verdict(self.name, "passed", 0.0, 0.0, f"{words}; {left}", {"process": False}, warning=left)
-        ours, theirs = digests(whole, cutoff, entity=trial.entity), dict(trial.repeat())
+        try:
+            theirs = dict(trial.repeat())
+        except ForeproofError as error:
+            return Verdict(self.name, "not proven", None, 0.0, f"{words}; {error}")
+        ours = digests(whole, cutoff, entity=trial.entity)
         differing = [part for part in INPUTS if ours[part] != theirs.get(part)]
         evidence = {"process": True, "ours": ours, "theirs": theirs}
         if differing:

@@ -57,6 +57,8 @@ def difference(
 
     `column`, `row` (its keys), `rows` (how many differ) and the two values; where rows lack on one side, the first of them.
     """
+    if ours.equals(theirs):
+        return None
     if set(ours.columns) != set(theirs.columns):
         return {"words": f"columns {sorted(set(ours.columns) ^ set(theirs.columns))} exist on one side only"}
     columns = sorted(ours.columns)
