@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,6 @@ def mark(folder: Path, run: str, word: str) -> None:
     """Change a recorded status: what a failed run looks like to `restore`."""
     opened = open_project(folder)
     record = opened.catalog.run(run)
-    from dataclasses import replace
-
     opened.catalog.save_run(replace(record, status=word, manifest={**record.manifest, "status": word}))  # type: ignore[arg-type]
 
 
@@ -132,6 +131,17 @@ def test_a_run_without_a_proof_is_served_only_by_somebodys_name_and_reason(folde
     mark(folder, first, "refused")
     with pytest.raises(BadInput, match="refused"):
         override(opened, first, name="Ann", reason="it is late")
+
+
+def test_a_run_with_a_check_left_out_is_served_by_nobody(folder: Path) -> None:
+    run, opened = runs(folder)[1], open_project(folder)
+    kept = opened.catalog.run(run)
+    left = {"name": "overlap", "outcome": "not proven", "evidence": {"ran": False}}
+    partly = {**kept.manifest, "status": "not proven", "verdicts": [*kept.manifest["verdicts"], left]}
+    opened.catalog.save_run(replace(kept, status="not proven", manifest=partly))
+    with pytest.raises(BadInput, match="did not run: overlap"):
+        override(opened, run, name="Ann", reason="it is late")
+    opened.catalog.save_run(kept)
 
 
 def test_a_card_says_what_past_origins_showed_and_what_changed_since_the_card_before(folder: Path) -> None:

@@ -156,7 +156,7 @@ def test_an_honest_pipeline_replays_through_corrections_and_hides_old_versions()
     assert verdict.outcome == "passed"
     assert verdict.evidence["hidden"] == 12 * 2  # superseded at the cutoffs 72 and 78
     found = verdict.evidence["inflation"]
-    assert (found["score"], found["estimate"], found["low"], found["high"]) == ("1 - wape", 0.0, 0.0, 0.0)
+    assert (found["metric"], found["estimate"], found["low"], found["high"]) == ("1 - wape", 0.0, 0.0, 0.0)
     assert "replay inflation of 1 - wape 0.0000" in verdict.words
 
 
@@ -238,7 +238,7 @@ def test_the_inflation_of_chances_is_a_difference_of_auc() -> None:
 
     found = inflation(replace(TRIAL, kind="chance", build=chances(flatter=True)))
     assert found is not None
-    assert found.score == "auc"
+    assert found.metric == "auc"
     assert found.low is not None
     assert found.low > 0.0
 

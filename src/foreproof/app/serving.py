@@ -106,6 +106,14 @@ def override(project: Project, run_id: str, *, name: str, reason: str) -> Mappin
             wanted="a whole run whose proof failed or is open",
             fix="a proven run is served by `runs restore`; one that stopped early has nothing to serve",
         )
+    left = [str(one["name"]) for one in found["verdicts"] if one["evidence"].get("ran") is False]
+    if left:
+        raise BadInput(
+            f"run {run}",
+            found=f"checks that did not run: {', '.join(left)}",
+            wanted="a run of the whole gauntlet: what was left out cannot be answered for",
+            fix="take proof.off and proof.only out of the plan, and run again",
+        )
     return _as_logged(project, run, by="override", said={"name": name.strip(), "reason": reason.strip()})
 
 

@@ -23,11 +23,11 @@ Statistic = Callable[[npt.NDArray[np.float64]], float]
 class Inflation:
     """Reported score minus the score on the replay, on the same rows; above 0 the report flatters.
 
-    score: `auc` of chances; of quantities `1 - wape`, with wape = sum |y - value| / sum |y|. low, high: between which it lies, by
+    metric: `auc` of chances; of quantities `1 - wape`, with wape = sum |y - value| / sum |y|. low, high: between which it lies, by
     drawing whole entities, None where there are too few. rows: judged on both sides. clusters: entities drawn from.
     """
 
-    score: str
+    metric: str
     estimate: float
     low: float | None
     high: float | None
@@ -50,11 +50,11 @@ def inflation(trial: Trial, *, confidence: float = 0.95) -> Inflation | None:
     rows = rows.sort(index)
     if rows.is_empty():
         return None
-    score = "auc" if trial.kind == "chance" else "1 - wape"
+    metric = "auc" if trial.kind == "chance" else "1 - wape"
     labels = rows[trial.entity[0] if trial.entity else CUTOFF]
     clusters = labels.n_unique()
     if rows[_REPORTED].eq_missing(rows[_REPLAYED]).all():
-        return Inflation(score, 0.0, 0.0, 0.0, confidence, rows.height, clusters)
+        return Inflation(metric, 0.0, 0.0, 0.0, confidence, rows.height, clusters)
     statistics = {name: _score(trial, rows, name) for name in (_REPORTED, _REPLAYED)}
     once = np.ones(rows.height)
     try:
@@ -68,9 +68,9 @@ def inflation(trial: Trial, *, confidence: float = 0.95) -> Inflation | None:
             labels.to_physical().to_numpy(), statistics, rng=rng, pairs=[pair], confidence=confidence
         )
     except BadInput:
-        return Inflation(score, estimate, None, None, confidence, rows.height, clusters)
+        return Inflation(metric, estimate, None, None, confidence, rows.height, clusters)
     found = drawn.differences[pair]
-    return Inflation(score, found.estimate, found.low, found.high, confidence, rows.height, clusters)
+    return Inflation(metric, found.estimate, found.low, found.high, confidence, rows.height, clusters)
 
 
 def _score(trial: Trial, rows: pl.DataFrame, name: str) -> Statistic:

@@ -71,7 +71,7 @@ def suite(limits: Proof, kind: Kind) -> tuple[Check | Verdict, ...]:
 
 def unrun(name: str, why: str) -> Verdict:
     """The verdict on a check that did not run."""
-    return Verdict(name, "not proven", None, None, why, tier=REGISTRY[name].tier)
+    return Verdict(name, "not proven", None, None, why, {"ran": False}, tier=REGISTRY[name].tier)
 
 
 __all__ = ["REGISTRY", "Entry", "names_of", "suite", "unrun"]

@@ -60,7 +60,7 @@ class Replay:
         if found is None:
             return verdict
         reach = "" if found.low is None else f" ({found.low:.4f} to {found.high:.4f})"
-        words = f"{verdict.words}; replay inflation of {found.score} {found.estimate:.4f}{reach}"
+        words = f"{verdict.words}; replay inflation of {found.metric} {found.estimate:.4f}{reach}"
         return replace(verdict, words=words, evidence={**verdict.evidence, "inflation": asdict(found)})
 
 
