@@ -17,6 +17,13 @@ from foreproof.gauntlet.same import POPULATION
 _ALIKE = 10
 """Rows from which two batches or two series that are equal in all of them are no coincidence."""
 _SHOWN = 5
+_HASH = "_hash"
+_SIGN = (
+    pl.len(),
+    (pl.col(_HASH) // 2**20).sum().alias("_sum"),
+    (pl.col(_HASH) % 2**20).sum().alias("_rest"),
+)
+"""What tells a set of rows from another one whatever their order: how many, and two sums of their hashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +82,14 @@ def same_series(table: Table, entity: tuple[str, ...]) -> list[list[str]]:
     others = [c.name for c in table.contract.columns if c.name not in (column, *values) and c.name in entity]
     if not values:
         return []
-    signs = (
-        table.rows.filter(~pl.col(DELETED))
-        .with_columns(table.rows.filter(~pl.col(DELETED)).select(HAPPENED, *others, *values).hash_rows().alias("_hash"))
-        .sort(column)
-        .group_by(column, maintain_order=True)
-        .agg(
-            pl.len(),
-            (pl.col("_hash") // 2**20).sum().alias("_sum"),
-            (pl.col("_hash") % 2**20).sum().alias("_rest"),
-            pl.struct(values).n_unique().alias("_kinds"),
-        )
-        .filter((pl.col("len") >= _ALIKE) & (pl.col("_kinds") > 1))
-    )
-    groups = signs.group_by("len", "_sum", "_rest", maintain_order=True).agg(pl.col(column).cast(pl.String))
+    rows = table.rows.filter(~pl.col(DELETED)).select(column, HAPPENED, *others, *values)
+    hashes = rows.select(column).with_columns(rows.drop(column).hash_rows().alias(_HASH))
+    # Sums of whole numbers are the same in any order, so nothing is sorted.
+    signs = hashes.group_by(column).agg(_SIGN).filter(pl.col("len") >= _ALIKE)
+    alike = signs.filter(signs.drop(column).is_duplicated()).sort(column)
+    moving = rows.join(alike, on=column, how="semi").group_by(column).agg(pl.struct(values).n_unique().alias("_kinds"))
+    alike = alike.join(moving.filter(pl.col("_kinds") > 1), on=column, how="semi", maintain_order="left")
+    groups = alike.group_by("len", "_sum", "_rest", maintain_order=True).agg(pl.col(column).cast(pl.String))
     return [sorted(group) for group in groups.filter(pl.col(column).list.len() > 1)[column].to_list()]
 
 
@@ -99,8 +100,10 @@ def _in_table(table: Table) -> dict[str, pl.DataFrame]:
     rows = table.rows
     if not rows.height:
         return {}
-    # A key that comes once cannot repeat itself; only the few others are ordered.
-    repeated = rows.filter(rows.select(keys).is_duplicated()).sort([*keys, KNOWN, BATCH])
+    # A key that comes once cannot repeat itself; only the few others are ordered, and hashes say whether there are any.
+    few = rows.select(keys).hash_rows().is_duplicated()
+    repeated = rows.filter(few).sort([*keys, KNOWN, BATCH])
+    repeated = repeated.filter(repeated.select(keys).is_duplicated()) if repeated.height else repeated
     within = repeated.filter(~pl.struct([*keys, BATCH]).is_first_distinct())
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1).over(keys)) for name in values)
     again = repeated.filter(same & (pl.int_range(pl.len()).over(keys) > 0) & (pl.col(BATCH).diff().over(keys) > 0))
@@ -123,14 +126,11 @@ def _renumbered(table: Table) -> pl.DataFrame:
     said = [name for name in content if name not in (HAPPENED, DELETED)]
     if len(numbers) < 2 or not ids or not said or ids == [HAPPENED]:
         return rows.clear()
-    hashes = rows.select(BATCH).with_columns(rows.select(content).hash_rows().alias("_hash"))
-    signs = (
-        hashes.sort(BATCH)
-        .group_by(BATCH, maintain_order=True)
-        .agg(pl.len(), (pl.col("_hash") // 2**20).sum().alias("_sum"), pl.col("_hash").n_unique().alias("_kinds"))
-        .filter((pl.col("len") >= _ALIKE) & (pl.col("_kinds") * 2 >= pl.col("len")))
-    )
-    again = signs.filter(~pl.struct("len", "_sum", "_kinds").is_first_distinct())[BATCH].to_list()
+    hashes = rows.select(BATCH).with_columns(rows.select(content).hash_rows().alias(_HASH))
+    signs = hashes.group_by(BATCH).agg(_SIGN).filter(pl.col("len") >= _ALIKE).sort(BATCH)
+    again = signs.filter(~pl.struct("len", "_sum", "_rest").is_first_distinct())[BATCH].to_list()
+    kinds = dict(hashes.filter(pl.col(BATCH).is_in(again)).group_by(BATCH).agg(pl.col(_HASH).n_unique()).iter_rows())
+    again = [number for number in again if 2 * kinds[number] >= signs.filter(pl.col(BATCH) == number)["len"][0]]
     batches = [rows.filter(pl.col(BATCH) == number) for number in again]
     kept = [batch for batch in batches if _new_ids(batch, rows, ids)]
     return pl.concat(kept) if kept else rows.clear()

@@ -23,8 +23,8 @@ Statistic = Callable[[npt.NDArray[np.float64]], float]
 class Inflation:
     """Reported score minus the score on the replay, on the same rows; above 0 the report flatters.
 
-    metric: `auc` of chances; of quantities `1 - wape`, with wape = sum |y - value| / sum |y|. low, high: between which it lies, by
-    drawing whole entities, None where there are too few. rows: judged on both sides. clusters: entities drawn from.
+    metric: `auc` of chances; of quantities `1 - wape`, with wape = sum |y - value| / sum |y|. low, high: between which it lies,
+    by drawing whole entities, None where there are too few. rows: judged on both sides. clusters: entities drawn from.
     """
 
     metric: str

@@ -69,10 +69,13 @@ def without_period(database: Database, trial: Trial, cutoff: Moment) -> Database
         if HAPPENED in keys:
             return Table(table.contract, table.rows.filter(~own))
         # A fact that another version moves into the period, or out of it, stays as it is.
-        moved = table.rows.filter(~own).select(keys).unique()
-        inside = table.rows.filter(own).join(moved, on=keys, how="anti", nulls_equal=True).select(keys)
+        inside, rest = table.rows.filter(own), table.rows.filter(~own)
+        moved = rest.join(inside, on=keys, how="semi", nulls_equal=True).select(keys)
+        if moved.is_empty():
+            return Table(table.contract, rest)
+        gone = inside.join(moved, on=keys, how="anti", nulls_equal=True).select(keys)
         return Table(
-            table.contract, table.rows.join(inside, on=keys, how="anti", nulls_equal=True, maintain_order="left")
+            table.contract, table.rows.join(gone, on=keys, how="anti", nulls_equal=True, maintain_order="left")
         )
 
     return Database({name: kept(table) for name, table in database.tables.items()})
