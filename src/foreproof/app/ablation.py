@@ -25,7 +25,7 @@ def run_ablation(project: Project, *, progress: Progress) -> Ablated:
     missing = [contract.name for contract in plan.contracts if project.lake.version(contract.name) is None]
     if missing:
         raise BadInput(f"tables.{missing[0]}", found="no data", wanted="loaded facts", fix="foreproof load")
-    database = project.lake.database(plan.contracts)
+    database = project.database()
     cutoff = latest_cutoff(plan, database)
     cutoffs = ladder(plan, cutoff, plan.backtest.origins + 1)[:-1]
     bench = Bench(project.steps, project.settings.workers, progress)

@@ -25,12 +25,14 @@ new_app = typer.Typer(no_args_is_help=True, help="Make a project.")
 runs_app = typer.Typer(no_args_is_help=True, help="Look at runs and repeat them.")
 log_app = typer.Typer(no_args_is_help=True, help="Verify the log, and prove what is in it.")
 scenario_app = typer.Typer(no_args_is_help=True, help="What if a plan were another one.")
+mapping_app = typer.Typer(no_args_is_help=True, help="Look at the rules of product groups.")
 demo_app = typer.Typer(no_args_is_help=True, help="The main job on real data.")
 for name, group in (
     ("new", new_app),
     ("runs", runs_app),
     ("log", log_app),
     ("scenario", scenario_app),
+    ("mapping", mapping_app),
     ("demo", demo_app),
 ):
     app.add_typer(group, name=name)
@@ -136,6 +138,12 @@ def ablate(
 ) -> None:
     """Judge a propensity without the features that a leak could hide in: short windows, recency, the last 30 days."""
     commands_pairs.ablation(project, apply=apply, threshold=threshold)
+
+
+@mapping_app.command("check")
+def mapping_check(project: Folder = Path()) -> None:
+    """What each product group holds in the loaded purchases, and what is wrong with its rules; exit code 1 for an error."""
+    raise typer.Exit(commands_pairs.mapping_check(project))
 
 
 @app.command("scale")

@@ -80,7 +80,7 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
         raise IntegrityError(f"run {before['run']}", found=faults[0], fix="repeat a run whose files are as logged")
     plan = parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8"))
     again = Project(project.folder, plan, project.settings)
-    database = again.lake.database(again.contracts, before["versions"])
+    database = again.database(before["versions"])
     with TemporaryDirectory() as empty:
         again.__dict__["steps"] = Steps(Path(empty))
         work = replace(Work(again, progress), database=database, data=before["data"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +19,10 @@ from foreproof.core.clean import Rule, parse_rules
 from foreproof.core.contract import Contract
 from foreproof.core.plan import Plan, parse_plan
 from foreproof.core.table import columns_of
+from foreproof.core.view import Database
 from foreproof.errors import BadInput
 from foreproof.workloads.forecast import ForecastPlan, parse_forecast
-from foreproof.workloads.propensity import PropensityPlan, parse_propensity
+from foreproof.workloads.propensity import PropensityPlan, mapped_database, parse_propensity
 
 PLAN_FILE = "foreproof.yaml"
 
@@ -84,6 +86,11 @@ class Project:
     def lake(self) -> Lake:
         """The facts."""
         return Lake(self.settings.lake, clock=self.settings.now)
+
+    def database(self, versions: Mapping[str, int] | None = None) -> Database:
+        """The facts at their newest versions (or those given), as the workload reads them: purchases carry their group."""
+        found = self.lake.database(self.contracts, versions)
+        return found if self.plan.workload == "forecast" else mapped_database(self.propensity.task, found)
 
     def reading(self, contract: Contract) -> Reading:
         """What the source of a table may ask of the world."""

@@ -22,6 +22,7 @@ from foreproof.features.policy import POLICIES, policy_of, swapped
 from foreproof.features.series import Series
 from foreproof.models.calibrate import CALIBRATORS
 from foreproof.models.classify import parse_classifiers
+from foreproof.workloads.propensity.grouping import parse_grouping
 from foreproof.workloads.propensity.task import PropensityTask
 
 
@@ -119,8 +120,11 @@ def _task(
             wanted="dated purchases (law 1, two clocks)",
             fix="name the table that says who bought what, and when",
         )
-    account, group, value = (section.text(word) for word in ("account", "group", "value"))
-    for column in (account, group):
+    account, value = section.text("account"), section.text("value")
+    groups = section.texts("groups", default=())
+    mapping = parse_grouping(section, contract, contracts, value=value, groups=groups)
+    group = mapping.group if mapping else section.text("group")
+    for column in (account, *(() if mapping else (group,))):
         if contract.column(column).type != "text":
             raise PlanError(f"pairs.{column}", found=contract.column(column).type, wanted="a text column")
     if contract.column(value).type not in ("decimal", "integer", "real"):
@@ -138,8 +142,9 @@ def _task(
         horizon=horizon,
         active=active,
         owned=section.whole("owned", default=active, low=1),
-        groups=section.texts("groups", default=()),
+        groups=groups,
         delay=delay,
+        mapping=mapping,
     )
     start = section.whole("label_from", default=1)
     if start < 1:
