@@ -232,6 +232,36 @@ def test_a_derived_table_keeps_every_fact_and_says_nothing_twice(rules: Table, f
     assert not ordered["same"].any()
 
 
+def test_a_late_rule_a_correction_and_a_tombstone_end_intervals_and_change_nothing_before() -> None:
+    def rule(group: str, known: int, batch: int, deleted: bool = False) -> dict[str, Any]:
+        at = {"_happened": 0, "_known": known, "_batch": batch, "_deleted": deleted}
+        return {"pattern": "a*", "group": group, **at}
+
+    def fact(n: int, known: int, batch: int, deleted: bool = False) -> dict[str, Any]:
+        at = {"_happened": 1, "_known": known, "_batch": batch, "_deleted": deleted}
+        return {"n": n, "item": "a", "text": "a", **at}
+
+    rules = [rule("p", 2, 0), rule("q", 5, 1), rule("q", 8, 2, deleted=True)]
+    facts = [fact(1, 1, 0), fact(2, 3, 0), fact(2, 6, 1, deleted=True), fact(3, 7, 1)]
+    found = mapped_table(
+        Table(SALES, pl.DataFrame(facts, schema=FACT_SCHEMA)),
+        Table(RULES, pl.DataFrame(rules, schema=RULE_SCHEMA)),
+        TERMS,
+    )
+    assert found.rows.select("n", "_known", "_deleted", "group").rows() == [
+        (1, 1, False, None),
+        (1, 2, False, "p"),
+        (1, 5, False, "q"),
+        (1, 8, False, None),
+        (2, 3, False, "p"),
+        (2, 5, False, "q"),
+        (2, 6, True, None),
+        (3, 7, False, "q"),
+        (3, 8, False, None),
+    ]
+    assert found.contract.columns[-1] == Column("group", "text", nullable=True)
+
+
 # the last two are the Kelvin sign and the long s: capitals and small letters beyond ASCII that fold into it
 LETTERS = st.text("abksK-!]*?[^\\&~.\u212a\u017f", max_size=6)
 
