@@ -39,13 +39,6 @@ def variants_of(plan: PropensityPlan) -> dict[str, tuple[Feature, ...]]:
     return {POLICIES[0]: plan.declared, **safer}
 
 
-def feature_lines(project: Project) -> list[str]:
-    """Each feature of the plan with what it reads, as maths."""
-    plan = project.science
-    metas = [feature.meta(plan.task.horizon) for feature in plan.features]
-    return [f"{meta.name} ({meta.family}): {meta.maths}" for meta in metas]
-
-
 def chosen_policy(found: Ablated, *, threshold: float) -> str:
     """The safest policy whose loss of AUC on whitespace pairs is surely no more than the threshold."""
     return choose_variant(found, threshold=threshold, segment=WHITESPACE)
@@ -70,4 +63,4 @@ def loss_table(found: Ablated) -> pl.DataFrame:
     return joined.sort("segment", "metric", maintain_order=True)
 
 
-__all__ = ["apply_policy", "chosen_policy", "feature_lines", "loss_table", "run_ablation", "variants_of"]
+__all__ = ["apply_policy", "chosen_policy", "loss_table", "run_ablation", "variants_of"]

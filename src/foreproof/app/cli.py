@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from foreproof.app import commands, commands_pairs, commands_runs, diagnosis
+from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
 from foreproof.errors import ForeproofError
 
 Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
@@ -69,7 +69,26 @@ def _stage(name: str, words: str) -> None:
 
 _stage("check", "Hold every source against its contract and look for what would mislead a forecast (preflight.json).")
 _stage("load", "Check, then write the facts into the lake; loading a batch twice changes nothing.")
-_stage("features", "Load, then compile the features that would be served.")
+
+
+@app.command("features")
+def features(
+    project: Folder = Path(),
+    horizon: Horizon = None,
+    tag: Tag = "",
+    parent: Parent = "",
+    listed: Annotated[bool, typer.Option("--list", help="only list the plan's features; nothing is loaded")] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="only write the plan's features, as a file for `features:`")
+    ] = None,
+) -> None:
+    """Load, then compile the features that would be served, and list each with what it reads."""
+    if listed or write is not None:
+        commands_features.list_features(project, write=write, horizon=horizon)
+    else:
+        raise typer.Exit(commands.run(project, until="features", horizon=horizon, tag=tag, parent=parent))
+
+
 _stage("train", "Features, then fit every model at every cutoff that is served or calibrates.")
 _stage("backtest", "Train, then score the past origins.")
 _stage("prove", "Backtest, then run every check beside its planted fault; exit code 1 where one fails.")

@@ -15,11 +15,11 @@ from rich.table import Table as Grid
 
 from foreproof.adapters.query import query
 from foreproof.app import demo, history, scenarios
-from foreproof.app.ablation import feature_lines
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
 from foreproof.app.progress import Terminal
 from foreproof.app.project import PLAN_FILE, open_project
+from foreproof.app.registry import feature_lines
 from foreproof.app.runner import Outcome, execute
 from foreproof.app.scale import scale
 from foreproof.app.smoke import problems

@@ -17,10 +17,10 @@ from foreproof.app.settings import Settings, read_settings
 from foreproof.app.watermark import newest
 from foreproof.core.clean import Rule, parse_rules
 from foreproof.core.contract import Contract
-from foreproof.core.plan import Plan, parse_plan
+from foreproof.core.plan import Plan, parse_plan, parse_yaml
 from foreproof.core.table import columns_of
 from foreproof.core.view import Database
-from foreproof.errors import BadInput
+from foreproof.errors import BadInput, PlanError
 from foreproof.workloads.forecast import ForecastPlan, parse_forecast
 from foreproof.workloads.propensity import PropensityPlan, mapped_database, parse_propensity
 
@@ -146,11 +146,42 @@ def open_project(folder: Path) -> Project:
             wanted="a project folder",
             fix="make one with `foreproof new forecast DIR --data my.csv`",
         )
+    return Project(folder, _with_features(parse_plan(_text(path)), folder), read_settings(folder))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput(PLAN_FILE, found=f"bytes that are not UTF-8 at {error.start}", fix="save it as UTF-8") from None
-    return Project(folder, parse_plan(text), read_settings(folder))
+        raise BadInput(path.name, found=f"bytes that are not UTF-8 at {error.start}", fix="save it as UTF-8") from None
+
+
+def _with_features(plan: Plan, folder: Path) -> Plan:
+    """A plan that names a file of features (`features: features.yaml`, or `{file: ...}`) holds what the file says.
+
+    So the plan's digest changes with the file, and a recorded run can be repeated without it.
+    """
+    named = plan.values.get("features")
+    if isinstance(named, Mapping):
+        section = plan.root().section("features")
+        named = section.text("file")
+        section.done()
+    if not isinstance(named, str) or named == "default":
+        return plan
+    path = folder / named
+    if not path.is_file():
+        raise PlanError(
+            "features",
+            found=f"no file {named}",
+            wanted="default, a list of features, or a file that holds one",
+            fix=f"with features: default run `foreproof features --write {named}`, then name the file",
+        )
+    listed = parse_yaml(_text(path), name=named)
+    unknown = sorted(set(listed) - {"features"})
+    if unknown or not isinstance(listed.get("features"), list):
+        found = f"{unknown[0]!r}" if unknown else "no list"
+        raise PlanError(named, found=found, wanted="features: and a list, nothing else", fix="see docs/plan.md")
+    return plan.having(features=listed["features"])
 
 
 __all__ = ["PLAN_FILE", "Project", "open_project"]
