@@ -13,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from foreproof.app.cli import main
+from foreproof.app.keeping import keep_rows
 from foreproof.app.progress import Silent
 from foreproof.app.project import open_project
 from foreproof.app.runner import Outcome, execute
@@ -60,6 +61,7 @@ features:
 backtest: {origins: 2, calibrations: 2, examples: 2}
 list: {top: 0.1}
 proof: {calibration: 0.2}
+keep: [features, chances]
 """
 RULES = """sku,pattern,kind,since,seen
 ,apple*,fruit,2024-01-01,2023-12-01
@@ -137,6 +139,28 @@ def test_loaded_rules_are_checked_and_told(
     assert called(monkeypatch, "mapping", "check", "-C", folder) == 0
     told = capsys.readouterr().out
     assert "cheese" in told and "(unmapped)" in told
+
+
+def test_what_a_plan_keeps_can_be_asked_and_a_second_run_adds_nothing(
+    outcome: Outcome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = open_project(outcome.folder.parents[1])
+    made = pl.read_parquet(outcome.folder / "tables" / "features.parquet")
+    kept = pl.from_arrow(project.shelf.dataset("features").to_table())
+    assert isinstance(kept, pl.DataFrame)
+    last = kept.filter(pl.col("cutoff") == made["cutoff"][0]).drop("_plan", "_data")
+    assert_frame_equal(last.sort("customer", "kind"), made.select(last.columns).sort("customer", "kind"))
+    assert kept["cutoff"].n_unique() == 3 and kept.select("cutoff", "customer", "kind").is_unique().all()
+    assert keep_rows(outcome.work) == {"features": 0, "chances": 0}
+    other = project.shelf.keep("features", outcome.work.final.rows, plan=project.plan.digest, data="other")  # type: ignore[union-attr]
+    assert other == made.height, "other data are other rows"
+    ask = "SELECT count(DISTINCT cutoff) AS n, count(*) AS m FROM features JOIN chances USING (customer, kind, cutoff)"
+    assert called(monkeypatch, "sql", ask, "-C", str(project.folder)) == 0
+    assert f"{kept.height + made.height}" in capsys.readouterr().out
+    early = kept["cutoff"].min()
+    assert called(monkeypatch, "sql", ask, "--as-of", f"{early:%Y-%m-%d}", "-C", str(project.folder)) == 0
+    assert f"{kept.filter(pl.col('cutoff') == early).height}" in capsys.readouterr().out
+    assert called(monkeypatch, "sql", "SELECT p FROM chances WHERE p > 1", "-C", str(project.folder)) == 0
 
 
 def test_one_batch_of_rules_more_changes_later_cutoffs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def features(
     if listed or write is not None:
         commands_features.list_features(project, write=write, horizon=horizon)
     else:
-        raise typer.Exit(commands.run(project, until="features", horizon=horizon, tag=tag, parent=parent))
+        raise typer.Exit(commands_features.compile_features(project, horizon=horizon, tag=tag, parent=parent))
 
 
 _stage("train", "Features, then fit every model at every cutoff that is served or calibrates.")

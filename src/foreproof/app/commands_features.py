@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foreproof.app.commands import out
+from foreproof.app.commands import out, run
 from foreproof.app.project import open_project
 from foreproof.app.registry import feature_lines, write_features
+
+
+def compile_features(folder: Path, *, horizon: int | None, tag: str, parent: str) -> int:
+    """The stage, then the list of what it compiled; return the exit code."""
+    code = run(folder, until="features", horizon=horizon, tag=tag, parent=parent)
+    if code != 2:
+        list_features(folder, write=None, horizon=horizon)
+    return code
 
 
 def list_features(folder: Path, *, write: Path | None, horizon: int | None) -> None:
@@ -20,4 +28,4 @@ def list_features(folder: Path, *, write: Path | None, horizon: int | None) -> N
     out.print(f"wrote {path}; name it in the plan: features: {write}", markup=False)
 
 
-__all__ = ["list_features"]
+__all__ = ["compile_features", "list_features"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from foreproof.adapters.catalog import Catalog
 from foreproof.adapters.lake import Lake
 from foreproof.adapters.ledger import Ledger
+from foreproof.adapters.shelf import Shelf
 from foreproof.adapters.sources import Reading, Source, parse_source
 from foreproof.adapters.steps import Steps
 from foreproof.app.settings import Settings, read_settings
@@ -86,6 +87,11 @@ class Project:
     def lake(self) -> Lake:
         """The facts."""
         return Lake(self.settings.lake, clock=self.settings.now)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """What runs kept beside the facts."""
+        return Shelf(self.lake)
 
     def database(self, versions: Mapping[str, int] | None = None) -> Database:
         """The facts at their newest versions (or those given), as the workload reads them: purchases carry their group."""

@@ -20,6 +20,8 @@ from foreproof.core.section import Section
 from foreproof.errors import PlanError
 
 SCHEMA = 1
+KEPT = ("features", "chances")
+"""What a run can keep in the lake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,15 @@ def plan_of(values: Mapping[str, Any]) -> Plan:
     )
 
 
+def parse_keep(root: Section, among: tuple[str, ...] = KEPT) -> tuple[str, ...]:
+    """What a plan's `keep` names."""
+    found = root.texts("keep", default=())
+    for name in found:
+        if name not in among:
+            raise PlanError("keep", found=repr(name), wanted=f"some of {', '.join(among)}")
+    return found
+
+
 def flat(values: Any, path: str = "") -> dict[str, str]:
     """The leaves of plain values as text, by dotted path: `{"a": {"b": [1]}}` is `{"a.b[0]": "1"}`."""
     match values:
@@ -125,4 +136,4 @@ def _plain(value: Any) -> Any:
             raise PlanError("plan", found=f"a value of type {type(value).__name__}", wanted="text, numbers and lists")
 
 
-__all__ = ["SCHEMA", "Plan", "flat", "parse_plan", "parse_yaml", "plan_of"]
+__all__ = ["KEPT", "SCHEMA", "Plan", "flat", "parse_keep", "parse_plan", "parse_yaml", "plan_of"]

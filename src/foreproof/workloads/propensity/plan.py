@@ -10,7 +10,7 @@ from foreproof.core.clock import parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Model
-from foreproof.core.plan import Plan
+from foreproof.core.plan import Plan, parse_keep
 from foreproof.core.section import Section
 from foreproof.decisions.shortlist import ListTerms, parse_list
 from foreproof.errors import LawError, PlanError
@@ -51,7 +51,7 @@ class PairProof:
 class PropensityPlan:
     """The plan of a propensity, parsed: nothing further in reads a setting by name.
 
-    declared: the plan's features; features: what its policy leaves of them.
+    declared: the plan's features; features: what its policy leaves of them. keep: what runs keep in the lake.
     """
 
     plan: Plan
@@ -68,6 +68,7 @@ class PropensityPlan:
     shortlist: ListTerms | None
     proof: PairProof
     cutoff: str
+    keep: tuple[str, ...] = ()
 
 
 def parse_propensity(plan: Plan) -> PropensityPlan:
@@ -100,6 +101,7 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         shortlist=parse_list(root.section("list")) if "list" in root else None,
         proof=_proof(root.section("proof", default={})),
         cutoff=str(root.raw("cutoff", default="latest")),
+        keep=parse_keep(root),
     )
     root.done()
     return parsed
