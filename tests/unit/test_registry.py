@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from feature_tables import GRIDS, HORIZON, event_features, every_feature
+from foreproof.app.own_code import with_code
 from foreproof.app.project import open_project
 from foreproof.app.registry import declared_features, feature_lines, write_features
-from foreproof.core.plan import parse_yaml
+from foreproof.core.plan import parse_plan, parse_yaml
 from foreproof.core.section import Section
 from foreproof.errors import BadInput, PlanError
 from foreproof.features import Feature, Lag, Rolling
@@ -132,3 +134,43 @@ def test_a_file_that_is_no_registry_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(BadInput, match="holds no features"):
         write_features(project, tmp_path / "notes.txt")
+
+
+OWN = "features: [{custom: 'own_beside_plan:sold'}, {cutoff: month}]\n"
+CODE = "def sold(view):\n    return view['lines'].group_by('customer').len('value')\n"
+
+
+def with_own(folder: Path, code: str = CODE) -> Path:
+    folder.mkdir(exist_ok=True)
+    given(folder, "propensity", "default")
+    path = folder / "foreproof.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("features: default\n", OWN), encoding="utf-8")
+    (folder / "own_beside_plan.py").write_text(code, encoding="utf-8")
+    return folder
+
+
+def test_a_function_beside_the_plan_is_found_and_its_text_is_part_of_the_plan(tmp_path: Path) -> None:
+    one, other = with_own(tmp_path / "one"), with_own(tmp_path / "other", CODE + "WORD = 1\n")
+    first = open_project(one)
+    assert first.propensity.features[0].name == "custom_sold"
+    assert not hasattr(importlib.import_module("own_beside_plan"), "WORD")
+    second = open_project(other)
+    assert importlib.import_module("own_beside_plan").WORD == 1, "the file beside this plan, not that of another one"
+    assert first.plan.digest != second.plan.digest
+    assert open_project(with_own(tmp_path / "one")).plan.digest == first.plan.digest
+
+
+def test_a_recorded_plan_is_refused_with_other_code_than_it_was_made_with(tmp_path: Path) -> None:
+    folder = with_own(tmp_path / "p")
+    recorded = parse_plan(open_project(folder).plan.text())
+    assert with_code(recorded, folder).digest == recorded.digest
+    (folder / "own_beside_plan.py").write_text(CODE + "# changed\n", encoding="utf-8")
+    with pytest.raises(PlanError, match=r"code\.own_beside_plan.*recorded plan"):
+        with_code(recorded, folder)
+    (folder / "own_beside_plan.py").unlink()
+    with pytest.raises(PlanError, match="digest none"):
+        with_code(recorded, folder)
+    assert (
+        with_code(recorded.having(features=[{"custom": "foreproof.core.clock:ticks"}], code={}), folder).values["code"]
+        == {}
+    )

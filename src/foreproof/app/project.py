@@ -14,6 +14,7 @@ from foreproof.adapters.ledger import Ledger
 from foreproof.adapters.shelf import Shelf
 from foreproof.adapters.sources import Reading, Source, parse_source
 from foreproof.adapters.steps import Steps
+from foreproof.app.own_code import with_code
 from foreproof.app.settings import Settings, read_settings
 from foreproof.app.watermark import newest
 from foreproof.core.clean import Rule, parse_rules
@@ -152,7 +153,8 @@ def open_project(folder: Path) -> Project:
             wanted="a project folder",
             fix="make one with `foreproof new forecast DIR --data my.csv`",
         )
-    return Project(folder, _with_features(parse_plan(_text(path)), folder), read_settings(folder))
+    plan = with_code(_with_features(parse_plan(_text(path)), folder), folder)
+    return Project(folder, plan, read_settings(folder))
 
 
 def _text(path: Path) -> str:

@@ -178,7 +178,7 @@ class ForecastPlan:
 def parse_forecast(plan: Plan) -> ForecastPlan:
     """A plan of the forecast workload; every setting is read once, and an unknown one is refused."""
     root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources"):
+    for name in ("schema", "name", "workload", "seed", "sources", "code"):
         root.raw(name, default=None)
     tables = root.section("tables")
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
