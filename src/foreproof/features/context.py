@@ -148,16 +148,13 @@ def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes:
             lags = np.arange(lags[0], lags[-1] + 1, dtype=np.int64)
         gather = carried if source.gap == "carry" else panel
         panels[reading] = gather(source.cells, cutoffs=context.cutoffs, lags=lags, size=source.size)
-    opened = {
-        events: source.open(codes, cutoffs=context.cutoffs, borders=borders)
-        for events, (source, borders) in ledgers.items()
-    }
+    opened = {events: source.open(codes, cutoffs=context.cutoffs) for events, source in ledgers.items()}
     names = context.names[codes] if context.names.width else context.names
     return replace(context, start=context.start[codes], sources=sources, panels=panels, ledgers=opened, names=names)
 
 
-Ledgers = Mapping[Events, tuple[EventSource, Ticks]]
-"""What events are read from, and the borders of all windows on them."""
+Ledgers = Mapping[Events, EventSource]
+"""What events are read from."""
 NEVER = FAR
 
 __all__ = [

@@ -9,7 +9,7 @@ restless keeps its bits (law 8).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,9 +21,12 @@ from foreproof.core.clock import Ticks
 from foreproof.core.contract import UNTIL
 from foreproof.features.blocks import Block, Number, block_of
 from foreproof.features.cells import CODE, FAR, PERIOD, SINCE, Values, Where
+from foreproof.features.spans import counted, extremes, running
 
 Floats = npt.NDArray[np.float64]
 Extreme = Literal["min", "max"]
+Weights = Callable[[Block], Ticks]
+"""The integer that each cell adds to a sum."""
 Kind = Literal["rows", "sum", "min", "max", "last", "distinct"]
 
 
@@ -90,15 +93,13 @@ class EventSource:
     numbers: Mapping[str, Number]
     whole: bool = False
 
-    def open(self, entities: Ticks, *, cutoffs: Ticks, borders: Ticks) -> Ledger:
-        """The ledger of some entities at C cutoffs; borders: every period at which one of their windows begins or ends."""
+    def open(self, entities: Ticks, *, cutoffs: Ticks) -> Ledger:
+        """The ledger of some entities at C cutoffs."""
         keys, key = np.unique(self.key[entities], return_inverse=True)
         low, high = (int(keys[0]), int(keys[-1]) + 1) if len(keys) else (0, 0)
         first, last = np.searchsorted(self.calm.code, [low, high])
         calm = self.calm.among(int(first), int(last))
-        code = calm.code - low
-        inside = self.restless.filter(pl.col(CODE).is_between(low, high - 1))
-        restless = inside.with_columns(pl.col(CODE) - low)
+        restless = _among(self.restless, low, high)
         if restless.height:
             blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
         else:
@@ -109,8 +110,7 @@ class EventSource:
             key=place,
             size=high - low,
             cutoffs=cutoffs,
-            borders=borders,
-            calm=Block(code, calm.period, calm.rows, calm.numbers),
+            calm=Block(calm.code - low, calm.period, calm.rows, calm.numbers),
             restless=blocks,
             different=different,
             numbers=self.numbers,
@@ -128,7 +128,6 @@ class Ledger:
     key: Ticks
     size: int
     cutoffs: Ticks
-    borders: Ticks
     calm: Block
     restless: list[Block]
     different: Mapping[str, Different]
@@ -138,44 +137,39 @@ class Ledger:
 
     def rows(self, lag: int, window: int | None) -> Ticks:
         """How many rows happened in (cutoff - lag - window, cutoff - lag]."""
-        return self._each(self._swept("rows", lambda block: block.rows, lag, window))
+        return self._swept("rows", lambda block: block.rows, lag, window)
 
     def active(self, lag: int, window: int | None) -> Ticks:
         """In how many periods something happened."""
-        return self._each(self._swept("active", lambda block: np.ones_like(block.rows), lag, window))
+        found = self._upto(lag) - self._from(lag, window)
+        return self._each(self._moved(found, lambda block: np.ones_like(block.rows), lag, window))
 
     def count(self, column: str, lag: int, window: int | None) -> Ticks:
         """How many numbers of a column there are."""
-        return self._each(self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window))
+        return self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window)
 
     def total(self, column: str, lag: int, window: int | None) -> Values:
         """The sum of a column; Int64 where it is exact, else floats added from the oldest period on."""
         if not self.numbers[column].real:
-            swept = self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)
-            return self._each(swept)
+            return self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)
         total = np.zeros((len(self.cutoffs), self.size))
         for i, cutoff in enumerate(self.cutoffs.tolist()):
             low = -FAR if window is None else cutoff - lag - window
             seen = self._merged(i, cutoff - lag, low)
             total[i] = np.bincount(seen.code, weights=seen.numbers[column]["sum"], minlength=self.size)
-        return self._each(total)
+        return self._each(total.T)
 
     def extreme(self, kind: Extreme, column: str, lag: int, window: int | None) -> Floats:
         """The least or the largest number of a column, in its unit; NaN where there is none."""
         least = kind == "min"
         fold = np.minimum if least else np.maximum
         blank = np.inf if least else -np.inf
-        high, low = self._at(lag), None if window is None else self._at(lag + window)
-        held = self._buckets(
-            (kind, column), lambda block: _units(block, column, kind, self.numbers[column].scale), fold, blank
-        )
-        found = np.full((len(self.cutoffs), self.size), blank)
-        for i, cutoff in enumerate(self.cutoffs.tolist()):
-            first = 0 if low is None else low[i] + 1
-            if first <= high[i]:
-                found[i] = fold.reduce(held[first : high[i] + 1], axis=0)
-            block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
-            fold.at(found[i], block.code, _units(block, column, kind, self.numbers[column].scale))
+        scale = self.numbers[column].scale
+        if (kind, column) not in self.memo:
+            self.memo[kind, column] = _units(self.calm, column, kind, scale)
+        found = extremes(self.memo[kind, column], self._from(lag, window), self._upto(lag), fold=fold, blank=blank)
+        for i, block in self._late(lag, window):
+            fold.at(found, (block.code, i), _units(block, column, kind, scale))
         return self._each(np.where(np.isinf(found), np.nan, found))
 
     def last(self, column: str, lag: int) -> Floats:
@@ -186,32 +180,40 @@ class Ledger:
             there = seen.where(seen.numbers[column]["n"] > 0)
             # cells rise in period, and of equal targets the last assignment stays
             found[i, there.code] = there.numbers[column]["last"] / self.numbers[column].scale
-        return self._each(found)
+        return self._each(found.T)
 
     def newest(self, lag: int) -> Ticks:
         """The last period <= cutoff - lag in which something happened, -FAR where there is none."""
-        return self._each(self._edge(np.maximum, -FAR, lag))
+        if ("newest", lag) not in self.memo:
+            before = np.append(-FAR, self.calm.period)
+            found = np.where(self._upto(lag) > self._first(), before[self._upto(lag)], -FAR)
+            for i, block in self._late(lag, None):
+                np.maximum.at(found, (block.code, i), block.period)
+            self.memo["newest", lag] = self._each(found)
+        return np.asarray(self.memo["newest", lag])
 
     def oldest(self, lag: int) -> Ticks:
         """The first period <= cutoff - lag in which something happened, FAR where there is none."""
-        return self._each(self._edge(np.minimum, FAR, lag))
+        if ("oldest", lag) not in self.memo:
+            after = np.append(self.calm.period, FAR)
+            found = np.where(self._upto(lag) > self._first(), after[self._first()], FAR)
+            for i, block in self._late(lag, None):
+                np.minimum.at(found, (block.code, i), block.period)
+            self.memo["oldest", lag] = self._each(found)
+        return np.asarray(self.memo["oldest", lag])
 
     def distinct(self, column: str, lag: int, window: int | None) -> Ticks:
         """How many different values a column has in the window."""
         held = self.different[column]
         gone = held.following if window is None else np.minimum(held.following, held.period + window)
-        shift = self.cutoffs - lag
-        entered, left = (
-            _running(place * self.size + held.code, np.ones_like(held.code), len(self.borders), self.size)
-            for place in (np.searchsorted(self.borders, moved, side="left") for moved in (held.period, gone))
-        )
-        at = np.searchsorted(self.borders, shift)
-        found: Ticks = (entered - left)[at]
+        ends = self.cutoffs - lag
+        entered = counted(held.code, held.period, ends, size=self.size)
+        found = entered - counted(held.code, gone, ends, size=self.size)
         for i, cutoff in enumerate(self.cutoffs.tolist() if held.restless.height else []):
             low = -FAR if window is None else cutoff - lag - window
             seen = _seen(held.restless, cutoff).filter(pl.col(PERIOD) <= cutoff - lag, pl.col(PERIOD) > low)
             codes = seen.select(CODE, "_named").unique()[CODE].to_numpy()
-            found[i] += np.bincount(codes, minlength=self.size)
+            found[:, i] += np.bincount(codes, minlength=self.size)
         return self._each(found)
 
     def decayed(self, column: str, half_life: float, lag: int) -> Floats:
@@ -224,61 +226,57 @@ class Ledger:
             table = np.array([2.0 ** (-step / half_life) for step in range(int(age.max(initial=0)) + 1)])
             weights = seen.numbers[column]["sum"] if column else seen.rows
             total[i] = np.bincount(seen.code, weights=table[age] * weights, minlength=self.size)
-        return self._each(total)
+        return self._each(total.T)
 
-    def _swept(self, name: Any, weights: Any, lag: int, window: int | None) -> Ticks:
-        """C x K: integer weights of the cells with period in (cutoff - lag - window, cutoff - lag]."""
-        if name not in self.memo:
-            at = self._places() * self.size + self.calm.code
-            self.memo[name] = _running(at, weights(self.calm), len(self.borders), self.size)
-        if (name, lag, window) in self.memo:
-            return np.asarray(self.memo[name, lag, window])
-        running = self.memo[name]
-        found: Ticks = running[self._at(lag)]
-        if window is not None:
-            found -= running[self._at(lag + window)]
-        for i, cutoff in enumerate(self.cutoffs.tolist()):
-            if len(self.restless[i].code):
-                block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
-                np.add.at(found[i], block.code, weights(block))
-        self.memo[name, lag, window] = found
+    def _swept(self, name: Any, weights: Weights, lag: int, window: int | None) -> Ticks:
+        """Integer weights of the cells with period in (cutoff - lag - window, cutoff - lag], added up."""
+        if (name, lag, window) not in self.memo:
+            if name not in self.memo:
+                self.memo[name] = running(weights(self.calm))
+            low = self.memo[name][self._first()] if window is None else self._run(name, lag + window)
+            found = self._moved(self._run(name, lag) - low, weights, lag, window)
+            self.memo[name, lag, window] = self._each(found)
+        return np.asarray(self.memo[name, lag, window])
+
+    def _run(self, name: Any, back: int) -> Ticks:
+        """K x C: the running sum of calm cells up to cutoff - back, those of keys before included."""
+        if (name, back) not in self.memo:
+            self.memo[name, back] = self.memo[name][self._upto(back)]
+        return np.asarray(self.memo[name, back])
+
+    def _moved(self, found: Ticks, weights: Weights, lag: int, window: int | None) -> Ticks:
+        """K x C: calm sums with what the restless cells add."""
+        for i, block in self._late(lag, window):
+            np.add.at(found, (block.code, i), weights(block))
         return found
 
-    def _edge(self, fold: Any, blank: int, lag: int) -> Ticks:
-        name = ("edge", blank, lag)
-        if name not in self.memo:
-            place = np.searchsorted(self.cutoffs - lag, self.calm.period, side="left")
-            held = np.full((len(self.cutoffs) + 1) * self.size, blank, dtype=np.int64)
-            fold.at(held, place * self.size + self.calm.code, self.calm.period)
-            found = fold.accumulate(held.reshape(len(self.cutoffs) + 1, self.size)[:-1], axis=0)
-            for i, cutoff in enumerate(self.cutoffs.tolist()):
-                block = _within(self.restless[i], cutoff - lag, -FAR)
-                fold.at(found[i], block.code, block.period)
-            self.memo[name] = found
-        return np.asarray(self.memo[name])
+    def _late(self, lag: int, window: int | None) -> Iterator[tuple[int, Block]]:
+        """The restless cells in the window of each cutoff that has any."""
+        for i, cutoff in enumerate(self.cutoffs.tolist()):
+            if len(self.restless[i].code):
+                yield i, _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
 
-    def _buckets(self, name: Any, values: Any, fold: Any, blank: float) -> Any:
-        """(borders + 1) x K: the fold of calm cells between one border and the next."""
-        if name not in self.memo:
-            place = self._places()
-            width = len(self.borders) + 1
-            held = np.full(self.size * width, blank)
-            fold.at(held, place * self.size + self.calm.code, values(self.calm))
-            self.memo[name] = held.reshape(width, self.size)
-        return self.memo[name]
+    def _upto(self, back: int) -> Ticks:
+        """K x C: where a key's calm cells with period <= cutoff - back end."""
+        if ("upto", back) not in self.memo:
+            inside = counted(self.calm.code, self.calm.period, self.cutoffs - back, size=self.size)
+            inside += self._first()
+            self.memo["upto", back] = inside
+        return np.asarray(self.memo["upto", back])
 
-    def _places(self) -> Ticks:
-        """The border at or after each calm cell."""
-        if "places" not in self.memo:
-            self.memo["places"] = np.searchsorted(self.borders, self.calm.period, side="left")
-        return np.asarray(self.memo["places"])
+    def _first(self) -> Ticks:
+        """K x 1: where a key's calm cells begin."""
+        if "first" not in self.memo:
+            self.memo["first"] = np.searchsorted(self.calm.code, np.arange(self.size))[:, None]
+        return np.asarray(self.memo["first"])
+
+    def _from(self, lag: int, window: int | None) -> Ticks:
+        """K x C, or K x 1: where the calm cells of the windows begin."""
+        return self._first() if window is None else self._upto(lag + window)
 
     def _each(self, found: Values) -> Values:
-        """C x K to E x C."""
-        return (found if self.alone else np.take(found, self.key, axis=1)).T
-
-    def _at(self, back: int) -> Ticks:
-        return np.searchsorted(self.borders, self.cutoffs - back)
+        """K x C to E x C."""
+        return found if self.alone else np.take(found, self.key, axis=0)
 
     def _merged(self, place: int, end: int, low: int) -> Block:
         """The cells with period in (low, end] as the cutoff's view shows them, sorted by code and period."""
@@ -301,8 +299,14 @@ class Ledger:
 def _part(held: Different, low: int, high: int) -> Different:
     first, last = np.searchsorted(held.code, [low, high])
     part = slice(int(first), int(last))
-    restless = held.restless.filter(pl.col(CODE).is_between(low, high - 1)).with_columns(pl.col(CODE) - low)
-    return Different(held.code[part] - low, held.period[part], held.following[part], restless)
+    return Different(held.code[part] - low, held.period[part], held.following[part], _among(held.restless, low, high))
+
+
+def _among(rows: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
+    """The rows of keys low ... high - 1, coded anew from 0."""
+    if not rows.height:
+        return rows
+    return rows.filter(pl.col(CODE).is_between(low, high - 1)).with_columns(pl.col(CODE) - low)
 
 
 def _seen(rows: pl.DataFrame, cutoff: int) -> pl.DataFrame:
@@ -320,17 +324,6 @@ def _units(block: Block, column: str, kind: str, scale: int) -> Floats:
     numbers = block.numbers[column]
     blank = np.inf if kind == "min" else -np.inf
     return np.where(numbers["n"] > 0, numbers[kind] / scale, blank)
-
-
-def _running(at: Ticks, weights: Ticks, borders: int, size: int) -> Ticks:
-    """Borders x K: the sum of integer weights of the cells up to each border; at: where a cell is counted, border by border."""
-    held = np.zeros((borders + 1) * size, dtype=np.int64)
-    np.add.at(held, at, weights)
-    total = held.reshape(borders + 1, size)[:-1]
-    # whole lines at a time: numpy's own cumsum walks each key's few borders one by one
-    for line in range(1, borders):
-        total[line] += total[line - 1]
-    return total
 
 
 __all__ = ["Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Tally"]
