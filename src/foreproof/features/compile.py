@@ -30,7 +30,7 @@ from foreproof.features.cells import (
     shared_columns,
     stored_number,
 )
-from foreproof.features.context import Column, Context, Demand, Ledgers, Shape, Sourced, Text, open_chunk
+from foreproof.features.context import Asked, Column, Context, Demand, Ledgers, Shape, Sourced, Text, open_chunk
 from foreproof.features.declare import Feature, check_law
 from foreproof.features.gather import coarser, event_source
 from foreproof.features.kernels import Bools, earliest
@@ -125,7 +125,10 @@ def compile_rows(
     width = len(points) * (_CELL_BYTES * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4)
     chunks = batches(_wanted(series, entities), max(1, CHUNK_BYTES // max(width, 1)))
     return pl.concat(
-        [_chunk(open_chunk(whole, demands, codes, ledgers), features, start[codes] <= points) for codes in chunks]
+        [
+            _rows(open_chunk(whole, demands, codes, ledgers, exists=exists), features, exists)
+            for codes, exists in ((codes, start[codes] <= points) for codes in chunks)
+        ]
     )
 
 
@@ -171,8 +174,8 @@ def pair_chunks(
     ledgers = _ledgers(database, features, keys=population.keys, size=size, grid=grid)
     most = max(1, PAIR_BYTES // (8 * len(points) * max(1, len(features))))
     for codes in batches(np.arange(size, dtype=np.int64), most):
-        context = open_chunk(whole, {}, codes, ledgers)
-        yield _chunk(context, features, population.member[codes])
+        exists = population.member[codes]
+        yield _rows(open_chunk(whole, {}, codes, ledgers, exists=exists), features, exists)
 
 
 def _viewed(
@@ -230,38 +233,34 @@ def batches(codes: Ticks, size: int) -> list[Ticks]:
     return [codes[low : low + size] for low in range(0, max(len(codes), 1), size)]
 
 
-def _chunk(context: Context, features: Sequence[Feature], exists: Bools) -> pl.DataFrame:
+def _rows(context: Context, features: Sequence[Feature], exists: Bools) -> pl.DataFrame:
     """The rows of some entities, named, where they exist (E x C)."""
-    row, cutoff = np.nonzero(exists)
-    steps = len(context.steps)
-    at = context.grid.at(context.cutoffs)[np.repeat(cutoff, steps)]
+    entity, steps = context.entity, len(context.steps)
+    at = context.grid.at(context.cutoffs)[np.repeat(context.turn, steps)]
     index = [
-        *(context.names[np.repeat(row, steps)].get_columns() if context.names.width else []),
+        *(context.names[np.repeat(entity, steps)].get_columns() if context.names.width else []),
         time_column(CUTOFF, at, integer=context.grid.integer),
-        pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
+        pl.Series(STEP, np.tile(context.steps, len(entity)), dtype=pl.Int64),
     ]
-    place = None if len(row) == exists.size else row * exists.shape[1] + cutoff
     made = [
-        _column(feature, FAMILIES[type(feature)].column(context, feature), exists, place, steps)
+        _column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps, rows=len(entity))
         for feature in features
     ]
     return pl.DataFrame([*index, *made])
 
 
-def _column(feature: Feature, made: Column, exists: Bools, place: Ticks | None, steps: int) -> pl.Series:
-    """[E, C, S] to one value for each row that exists; place: of each row in E x C, None where all exist."""
-    array = made.place if isinstance(made, Text) else made
-    if array.shape == (*exists.shape, 1):
-        flat = array.reshape(-1)
-        flat = flat if place is None else np.take(flat, place)
+def _column(feature: Feature, made: Column, exists: Bools, steps: int, *, rows: int) -> pl.Series:
+    """[E, C, S], or a value a row, to one value for each row that exists and step."""
+    if isinstance(made, Asked):
+        flat = made.values
     else:
+        array = made.place if isinstance(made, Text) else made
         flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
-    rows = exists.size if place is None else len(place)
     if flat.shape != (rows * steps,):
-        flat = np.broadcast_to(flat.reshape(rows, array.shape[2]), (rows, steps)).reshape(-1)
+        flat = np.broadcast_to(flat.reshape(rows, -1 if rows else 1), (rows, steps)).reshape(-1)
     if isinstance(made, Text):
-        values = pl.Series(flat, dtype=pl.Int64)
-        return made.values.gather(values.set(values < 0, None)).alias(feature.name)
+        place = pl.Series(flat, dtype=pl.Int64)
+        return made.values.gather(place.set(place < 0, None)).alias(feature.name)
     return pl.Series(feature.name, flat, dtype=pl.Float64, nan_to_null=True)
 
 

@@ -9,7 +9,7 @@ restless keeps its bits (law 8).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,8 +25,6 @@ from foreproof.features.spans import counted, extremes, running
 
 Floats = npt.NDArray[np.float64]
 Extreme = Literal["min", "max"]
-Weights = Callable[[Block], Ticks]
-"""The integer that each cell adds to a sum."""
 Kind = Literal["rows", "sum", "min", "max", "last", "distinct"]
 
 
@@ -93,63 +91,67 @@ class EventSource:
     numbers: Mapping[str, Number]
     whole: bool = False
 
-    def open(self, entities: Ticks, *, cutoffs: Ticks) -> Ledger:
-        """The ledger of some entities at C cutoffs."""
-        keys, key = np.unique(self.key[entities], return_inverse=True)
-        low, high = (int(keys[0]), int(keys[-1]) + 1) if len(keys) else (0, 0)
+    def open(self, entities: Ticks, turn: Ticks, *, cutoffs: Ticks) -> Ledger:
+        """The ledger of R questions: an entity, and the position of a cutoff in `cutoffs`."""
+        asked = self.key[entities]
+        low, high = (int(asked.min()), int(asked.max()) + 1) if len(asked) else (0, 0)
         first, last = np.searchsorted(self.calm.code, [low, high])
         calm = self.calm.among(int(first), int(last))
         restless = _among(self.restless, low, high)
-        if restless.height:
-            blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
-        else:
-            blocks = [self.calm.among(0, 0)] * len(cutoffs)
-        different = {name: _part(held, low, high) for name, held in self.different.items()}
-        place = keys[key.reshape(-1)] - low
+        late = cutoffs.tolist() if restless.height else []
+        size, place = high - low, None
+        key, spot = asked - low, turn * (high - low) + (asked - low)
+        if size * len(cutoffs) < len(asked):
+            # many entities share a key: each key is answered once a cutoff
+            place, spot = spot, np.arange(size * len(cutoffs))
+            key = np.tile(np.arange(size), len(cutoffs))
         return Ledger(
-            key=place,
-            size=high - low,
+            key=key,
+            spot=spot,
+            place=place,
+            size=size,
             cutoffs=cutoffs,
             calm=Block(calm.code - low, calm.period, calm.rows, calm.numbers),
-            restless=blocks,
-            different=different,
+            restless=[block_of(_seen(restless, cutoff), self.numbers) for cutoff in late],
+            different={name: _part(held, low, high) for name, held in self.different.items()},
             numbers=self.numbers,
-            alone=len(place) == high - low and bool((place == np.arange(len(place))).all()),
         )
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The events of E entities with K keys at C cutoffs. Every answer is E x C, in stored units.
+    """The events of K keys at C cutoffs, for R questions: every answer has R values, in stored units.
 
-    alone: whether entity e is key e.
+    Q questions are worked on: the R themselves, or, where these are more, all C x K (`place` then says which is whose).
+    key: Q, of each. spot: Q, its position in an array of C x K. restless: by cutoff, or none where nothing is.
     """
 
     key: Ticks
+    spot: Ticks
+    place: Ticks | None
     size: int
     cutoffs: Ticks
     calm: Block
     restless: list[Block]
     different: Mapping[str, Different]
     numbers: Mapping[str, Number]
-    alone: bool
     memo: dict[Any, Any] = field(default_factory=dict)
 
-    def rows(self, lag: int, window: int | None) -> Ticks:
+    def rows(self, lag: int, window: int | None) -> Values:
         """How many rows happened in (cutoff - lag - window, cutoff - lag]."""
         return self._swept("rows", lambda block: block.rows, lag, window)
 
-    def active(self, lag: int, window: int | None) -> Ticks:
+    def active(self, lag: int, window: int | None) -> Values:
         """In how many periods something happened."""
         found = self._upto(lag) - self._from(lag, window)
-        return self._each(self._moved(found, lambda block: np.ones_like(block.rows), lag, window))
+        return self._each(self._with_late(found, np.add, 0, lambda block: np.ones_like(block.rows), lag, window))
 
-    def count(self, column: str, lag: int, window: int | None) -> Ticks:
+    def count(self, column: str, lag: int, window: int | None) -> Values:
         """How many numbers of a column there are."""
         return self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window)
 
     def total(self, column: str, lag: int, window: int | None) -> Values:
-        """The sum of a column; Int64 where it is exact, else floats added from the oldest period on."""
+        """The sum of a column: whole where it is exact, else floats added from the oldest period on."""
         if not self.numbers[column].real:
             return self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)
         total = np.zeros((len(self.cutoffs), self.size))
@@ -157,20 +159,23 @@ class Ledger:
             low = -FAR if window is None else cutoff - lag - window
             seen = self._merged(i, cutoff - lag, low)
             total[i] = np.bincount(seen.code, weights=seen.numbers[column]["sum"], minlength=self.size)
-        return self._each(total.T)
+        return self._each(np.take(total, self.spot))
 
     def extreme(self, kind: Extreme, column: str, lag: int, window: int | None) -> Floats:
         """The least or the largest number of a column, in its unit; NaN where there is none."""
-        least = kind == "min"
-        fold = np.minimum if least else np.maximum
-        blank = np.inf if least else -np.inf
+        fold, blank = (np.minimum, np.inf) if kind == "min" else (np.maximum, -np.inf)
         scale = self.numbers[column].scale
+
+        def units(block: Block) -> Floats:
+            numbers = block.numbers[column]
+            return np.where(numbers["n"] > 0, numbers[kind] / scale, blank)
+
         if (kind, column) not in self.memo:
-            self.memo[kind, column] = _units(self.calm, column, kind, scale)
+            self.memo[kind, column] = units(self.calm)
         found = extremes(self.memo[kind, column], self._from(lag, window), self._upto(lag), fold=fold, blank=blank)
-        for i, block in self._late(lag, window):
-            fold.at(found, (block.code, i), _units(block, column, kind, scale))
-        return self._each(np.where(np.isinf(found), np.nan, found))
+        found = self._with_late(found, fold, blank, units, lag, window)
+        found[np.isinf(found)] = np.nan
+        return self._each(found)
 
     def last(self, column: str, lag: int) -> Floats:
         """The last number of a column at or before cutoff - lag, in its unit; NaN where there is none."""
@@ -180,25 +185,23 @@ class Ledger:
             there = seen.where(seen.numbers[column]["n"] > 0)
             # cells rise in period, and of equal targets the last assignment stays
             found[i, there.code] = there.numbers[column]["last"] / self.numbers[column].scale
-        return self._each(found.T)
+        return self._each(np.take(found, self.spot))
 
     def newest(self, lag: int) -> Ticks:
         """The last period <= cutoff - lag in which something happened, -FAR where there is none."""
         if ("newest", lag) not in self.memo:
-            before = np.append(-FAR, self.calm.period)
-            found = np.where(self._upto(lag) > self._first(), before[self._upto(lag)], -FAR)
-            for i, block in self._late(lag, None):
-                np.maximum.at(found, (block.code, i), block.period)
+            before, end = np.append(-FAR, self.calm.period), self._upto(lag)
+            found = np.where(end > self._first(), np.take(before, end), -FAR)
+            found = self._with_late(found, np.maximum, -FAR, lambda block: block.period, lag, None)
             self.memo["newest", lag] = self._each(found)
         return np.asarray(self.memo["newest", lag])
 
     def oldest(self, lag: int) -> Ticks:
         """The first period <= cutoff - lag in which something happened, FAR where there is none."""
         if ("oldest", lag) not in self.memo:
-            after = np.append(self.calm.period, FAR)
-            found = np.where(self._upto(lag) > self._first(), after[self._first()], FAR)
-            for i, block in self._late(lag, None):
-                np.minimum.at(found, (block.code, i), block.period)
+            after, first = np.append(self.calm.period, FAR), self._first()
+            found = np.where(self._upto(lag) > first, np.take(after, first), FAR)
+            found = self._with_late(found, np.minimum, FAR, lambda block: block.period, lag, None)
             self.memo["oldest", lag] = self._each(found)
         return np.asarray(self.memo["oldest", lag])
 
@@ -213,8 +216,8 @@ class Ledger:
             low = -FAR if window is None else cutoff - lag - window
             seen = _seen(held.restless, cutoff).filter(pl.col(PERIOD) <= cutoff - lag, pl.col(PERIOD) > low)
             codes = seen.select(CODE, "_named").unique()[CODE].to_numpy()
-            found[:, i] += np.bincount(codes, minlength=self.size)
-        return self._each(found)
+            found[i] += np.bincount(codes, minlength=self.size)
+        return self._each(np.take(found, self.spot))
 
     def decayed(self, column: str, half_life: float, lag: int) -> Floats:
         """The sum over all cells of 2^(-(cutoff - lag - period) / half_life) x rows, or x a column's sum, in stored units."""
@@ -226,63 +229,63 @@ class Ledger:
             table = np.array([2.0 ** (-step / half_life) for step in range(int(age.max(initial=0)) + 1)])
             weights = seen.numbers[column]["sum"] if column else seen.rows
             total[i] = np.bincount(seen.code, weights=table[age] * weights, minlength=self.size)
-        return self._each(total.T)
+        return self._each(np.take(total, self.spot))
 
-    def _swept(self, name: Any, weights: Weights, lag: int, window: int | None) -> Ticks:
+    def _swept(self, name: Any, weights: Callable[[Block], Ticks], lag: int, window: int | None) -> Values:
         """Integer weights of the cells with period in (cutoff - lag - window, cutoff - lag], added up."""
         if (name, lag, window) not in self.memo:
             if name not in self.memo:
                 self.memo[name] = running(weights(self.calm))
-            low = self.memo[name][self._first()] if window is None else self._run(name, lag + window)
-            found = self._moved(self._run(name, lag) - low, weights, lag, window)
+            low = np.take(self.memo[name], self._first()) if window is None else self._run(name, lag + window)
+            found = self._with_late(self._run(name, lag) - low, np.add, 0, weights, lag, window)
             self.memo[name, lag, window] = self._each(found)
         return np.asarray(self.memo[name, lag, window])
 
-    def _run(self, name: Any, back: int) -> Ticks:
-        """K x C: the running sum of calm cells up to cutoff - back, those of keys before included."""
+    def _run(self, name: Any, back: int) -> Values:
+        """Q: the running sum of calm cells up to cutoff - back, those of keys before included."""
         if (name, back) not in self.memo:
-            self.memo[name, back] = self.memo[name][self._upto(back)]
+            self.memo[name, back] = np.take(self.memo[name], self._upto(back))
         return np.asarray(self.memo[name, back])
 
-    def _moved(self, found: Ticks, weights: Weights, lag: int, window: int | None) -> Ticks:
-        """K x C: calm sums with what the restless cells add."""
-        for i, block in self._late(lag, window):
-            np.add.at(found, (block.code, i), weights(block))
-        return found
-
-    def _late(self, lag: int, window: int | None) -> Iterator[tuple[int, Block]]:
-        """The restless cells in the window of each cutoff that has any."""
+    def _with_late(
+        self, found: Values, fold: Any, blank: float, values: Callable[[Block], Values], lag: int, window: int | None
+    ) -> Values:
+        """Q: what calm cells gave, folded with the values of the restless cells in the windows."""
+        if not self.restless:
+            return found
+        late = np.full((len(self.cutoffs), self.size), blank, dtype=found.dtype)
         for i, cutoff in enumerate(self.cutoffs.tolist()):
-            if len(self.restless[i].code):
-                yield i, _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
+            block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
+            fold.at(late[i], block.code, values(block))
+        return np.asarray(fold(found, np.take(late, self.spot)))
 
     def _upto(self, back: int) -> Ticks:
-        """K x C: where a key's calm cells with period <= cutoff - back end."""
+        """Q: where the calm cells of the key with period <= cutoff - back end."""
         if ("upto", back) not in self.memo:
             inside = counted(self.calm.code, self.calm.period, self.cutoffs - back, size=self.size)
-            inside += self._first()
-            self.memo["upto", back] = inside
+            self.memo["upto", back] = np.take(inside, self.spot) + self._first()
         return np.asarray(self.memo["upto", back])
 
     def _first(self) -> Ticks:
-        """K x 1: where a key's calm cells begin."""
+        """Q: where the calm cells of the key begin."""
         if "first" not in self.memo:
-            self.memo["first"] = np.searchsorted(self.calm.code, np.arange(self.size))[:, None]
+            self.memo["first"] = np.take(np.searchsorted(self.calm.code, np.arange(self.size)), self.key)
         return np.asarray(self.memo["first"])
 
     def _from(self, lag: int, window: int | None) -> Ticks:
-        """K x C, or K x 1: where the calm cells of the windows begin."""
+        """Q: where the calm cells of the window begin."""
         return self._first() if window is None else self._upto(lag + window)
 
     def _each(self, found: Values) -> Values:
-        """K x C to E x C."""
-        return found if self.alone else np.take(found, self.key, axis=0)
+        """Q to R."""
+        return found if self.place is None else np.take(found, self.place)
 
     def _merged(self, place: int, end: int, low: int) -> Block:
         """The cells with period in (low, end] as the cutoff's view shows them, sorted by code and period."""
-        calm, other = _within(self.calm, end, low), _within(self.restless[place], end, low)
-        if not len(other.code):
+        calm = _within(self.calm, end, low)
+        if not self.restless:
             return calm
+        other = _within(self.restless[place], end, low)
         order = np.lexsort((np.append(calm.period, other.period), np.append(calm.code, other.code)))
         numbers = {
             name: {what: np.append(held, other.numbers[name][what])[order] for what, held in kinds.items()}
@@ -318,12 +321,6 @@ def _within(block: Block, end: int, low: int) -> Block:
     if not len(block.code):
         return block
     return block.where((block.period > low) & (block.period <= end))
-
-
-def _units(block: Block, column: str, kind: str, scale: int) -> Floats:
-    numbers = block.numbers[column]
-    blank = np.inf if kind == "min" else -np.inf
-    return np.where(numbers["n"] > 0, numbers[kind] / scale, blank)
 
 
 __all__ = ["Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Tally"]

@@ -14,8 +14,12 @@ from foreproof.core.clock import Ticks
 from foreproof.features.cells import Values
 
 
+_WHOLE = 2.0**52
+"""Floats hold every integer up to twice this; the room is for the rounding of the sum that is compared."""
+
+
 def counted(code: Ticks, period: Ticks, ends: Ticks, *, size: int) -> Ticks:
-    """K x C: how many cells of each of K = `size` keys have a period <= each of C rising ends."""
+    """C x K: how many cells of each of K = `size` keys have a period <= each of C rising ends."""
     place = _places(ends, period)
     place *= size
     place += code
@@ -23,12 +27,13 @@ def counted(code: Ticks, period: Ticks, ends: Ticks, *, size: int) -> Ticks:
     # whole lines at a time: numpy's own cumsum walks each key's few cutoffs one by one
     for line in range(1, len(ends)):
         held[line] += held[line - 1]
-    return np.ascontiguousarray(held.T)
+    return held
 
 
-def running(weights: Ticks) -> Ticks:
-    """N + 1 sums of the first 0 ... N integer weights."""
-    total = np.zeros(len(weights) + 1, dtype=np.int64)
+def running(weights: Ticks) -> Values:
+    """N + 1 sums of the first 0 ... N integer weights: as floats where these hold them exactly, which saves turning them later."""
+    exact = float(np.abs(weights).sum(dtype=np.float64)) < _WHOLE
+    total = np.zeros(len(weights) + 1, dtype=np.float64 if exact else np.int64)
     np.cumsum(weights, out=total[1:])
     return total
 
