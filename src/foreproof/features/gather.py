@@ -44,7 +44,8 @@ def event_source(
         name: Number(column.scale, column.type == "real", tuple(sorted(kinds[name]))) for name, column in found.items()
     }
     restless = (pl.col(SINCE) > pl.col(PERIOD)) | (pl.col(UNTIL) < FAR)
-    moving = rows.filter(restless).select(CODE, PERIOD).unique()
+    still = rows[UNTIL].min() == FAR and not (rows[SINCE] > rows[PERIOD]).any()
+    moving = (rows.clear() if still else rows.filter(restless)).select(CODE, PERIOD).unique()
     whole = rows.height == table.rows.height and not moving.height
     if moving.height:
         calm = rows.join(moving, on=[CODE, PERIOD], how="anti", maintain_order="left")
