@@ -34,7 +34,8 @@ class Table:
         keys = list(self.contract.keys)
         known = pl.col(KNOWN).to_physical()
         # one batch holds each key once
-        if self.rows[BATCH].min() == self.rows[BATCH].max() or not _repeats(self.rows.select(keys)):
+        single = self.rows.select(pl.col(BATCH).min() == pl.col(BATCH).max()).item()
+        if single or not _repeats(self.rows.select(keys)):
             return self.rows.with_columns(pl.lit(FOREVER, dtype=pl.Int64).alias(UNTIL))
         ordered = self.rows.sort([*keys, KNOWN, BATCH], maintain_order=True)
         return ordered.with_columns(known.shift(-1).over(keys).fill_null(FOREVER).alias(UNTIL))

@@ -149,6 +149,8 @@ def clocked(
     stays = [~pl.col(DELETED), *(pl.col(name).is_not_null() for name in by)]
     stays += [_among(table, name, words) for name, words in keep]
     stays += [~_among(table, name, words) for name, words in drop]
+    # most tables never changed a row
+    forever = table.versions.select(pl.col(UNTIL).min() == FOREVER).item()
     rows = (
         table.versions.lazy()
         .filter(pl.all_horizontal(stays))
@@ -157,19 +159,18 @@ def clocked(
             *(value.alias(name) for name, value in values.items()),
             *(pl.col(name).to_physical().cast(pl.Int64).fill_null(-_OUTSIDE) for name in (HAPPENED, KNOWN)),
             *([BATCH] if order else []),
-            UNTIL,
+            *([] if forever else [UNTIL]),
         )
         .collect()
     )
     happened, known = tick_values(rows[HAPPENED]), tick_values(rows[KNOWN])
     period = period_numbers(grid, happened)
     begins, ends = pl.col(PERIOD).alias(SINCE), pl.lit(FAR, dtype=pl.Int64).alias(UNTIL)
-    forever = bool((rows[UNTIL] == FOREVER).all())
     if not forever:
         ends = pl.Series(UNTIL, period_numbers(grid, tick_values(rows[UNTIL])))
     if not np.array_equal(happened, known):
         begins = pl.Series(SINCE, period_numbers(grid, known))
-    kept = list(rows.columns if order else [*by, *values])
+    kept = [*by, *values, *((HAPPENED, KNOWN, BATCH) if order else ())]
     rows = rows.select(kept).with_columns(pl.Series(PERIOD, period)).with_columns(begins, ends)
     return rows if forever else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
 
