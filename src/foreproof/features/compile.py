@@ -185,9 +185,7 @@ def _viewed(
     return {f: viewed.values_by_cutoff(database, f, points, grid=grid, entity=entity) for f in made}
 
 
-def _ledgers(
-    database: Database, features: Sequence[Feature], *, keys: pl.DataFrame, size: int, grid: Grid
-) -> Ledgers:
+def _ledgers(database: Database, features: Sequence[Feature], *, keys: pl.DataFrame, size: int, grid: Grid) -> Ledgers:
     """Each reading of events, once."""
     tallies: dict[Events, list[Tally]] = {}
     for feature in features:

@@ -170,9 +170,7 @@ def open_chunk(
         gather = carried if source.gap == "carry" else panel
         panels[reading] = gather(source.cells, cutoffs=context.cutoffs, lags=lags, size=source.size)
     entity, turn = np.nonzero(exists)
-    opened = {
-        events: source.open(codes[entity], turn, cutoffs=context.cutoffs) for events, source in ledgers.items()
-    }
+    opened = {events: source.open(codes[entity], turn, cutoffs=context.cutoffs) for events, source in ledgers.items()}
     names = context.names[codes] if context.names.width else context.names
     return replace(
         context,

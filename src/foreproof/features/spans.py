@@ -13,7 +13,6 @@ import numpy as np
 from foreproof.core.clock import Ticks
 from foreproof.features.cells import Values
 
-
 _WHOLE = 2.0**52
 """Floats hold every integer up to twice this; the room is for the rounding of the sum that is compared."""
 
@@ -31,7 +30,7 @@ def counted(code: Ticks, period: Ticks, ends: Ticks, *, size: int) -> Ticks:
 
 
 def running(weights: Ticks) -> Values:
-    """N + 1 sums of the first 0 ... N integer weights: as floats where these hold them exactly, which saves turning them later."""
+    """N + 1 sums of the first 0 ... N integer weights, as floats where these hold them exactly: nothing is turned later."""
     exact = float(np.abs(weights).sum(dtype=np.float64)) < _WHOLE
     total = np.zeros(len(weights) + 1, dtype=np.float64 if exact else np.int64)
     np.cumsum(weights, out=total[1:])
@@ -41,7 +40,8 @@ def running(weights: Ticks) -> Values:
 def extremes(values: Values, first: Ticks, last: Ticks, *, fold: Any, blank: float) -> Values:
     """`fold` (np.minimum or np.maximum) of values[first:last] for each place of `last`; `blank` where that is empty.
 
-    Two overlapping runs of 2^j values cover any run: values are folded over runs of 1, 2, 4, ... once (Bender & Farach-Colton 2000).
+    Two overlapping runs of 2^j values cover any run: values are folded over runs of 1, 2, 4, ... once (Bender and
+    Farach-Colton, 2000).
     """
     size = last - first
     found = np.full(size.shape, blank)
