@@ -142,7 +142,7 @@ def _taken(kind: str, values: Ticks, starts: Ticks) -> Ticks:
         case "min":
             return values[starts]
         case _:
-            return values[np.append(starts[1:], len(values)) - 1]
+            return np.asarray(values[np.append(starts[1:], len(values)) - 1])
 
 
 def _grouped(rows: pl.DataFrame, made: list[pl.Expr]) -> pl.DataFrame:

@@ -165,7 +165,8 @@ def clocked(
     )
     happened, known = tick_values(rows[HAPPENED]), tick_values(rows[KNOWN])
     period = period_numbers(grid, happened)
-    begins, ends = pl.col(PERIOD).alias(SINCE), pl.lit(FAR, dtype=pl.Int64).alias(UNTIL)
+    begins: pl.Expr | pl.Series = pl.col(PERIOD).alias(SINCE)
+    ends: pl.Expr | pl.Series = pl.lit(FAR, dtype=pl.Int64).alias(UNTIL)
     if not forever:
         ends = pl.Series(UNTIL, period_numbers(grid, tick_values(rows[UNTIL])))
     if not np.array_equal(happened, known):

@@ -22,6 +22,7 @@ from foreproof.features import ahead, calendar, encoders, events, lags, rhythm, 
 from foreproof.features.cells import (
     FAR,
     Reading,
+    Values,
     cells,
     coded,
     facts,
@@ -250,7 +251,7 @@ def _rows(context: Context, features: Sequence[Feature], exists: Bools) -> pl.Da
 def _column(feature: Feature, made: Column, exists: Bools, steps: int, *, rows: int) -> pl.Series:
     """[E, C, S], or a value a row, to one value for each row that exists and step."""
     if isinstance(made, Asked):
-        flat = made.values
+        flat: Values = made.values
     else:
         array = made.place if isinstance(made, Text) else made
         flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
