@@ -138,4 +138,4 @@ def test_coarser_keys_are_the_same_whether_added_up_from_finer_ones_or_read(worl
 
 
 def test_a_ledger_says_what_it_is() -> None:
-    assert "E x C" in (Ledger.__doc__ or "")
+    assert "C x K" in (Ledger.__doc__ or "")
