@@ -33,9 +33,7 @@ class Table:
         """The rows with `_until` in ticks: the `_known` of the next version of the key, else FOREVER."""
         keys = list(self.contract.keys)
         known = pl.col(KNOWN).to_physical()
-        # one batch holds each key once
-        single = self.rows.select(pl.col(BATCH).min() == pl.col(BATCH).max()).item()
-        if single or not _repeats(self.rows.select(keys)):
+        if not _repeats(self.rows.select(keys)):
             return self.rows.with_columns(pl.lit(FOREVER, dtype=pl.Int64).alias(UNTIL))
         ordered = self.rows.sort([*keys, KNOWN, BATCH], maintain_order=True)
         return ordered.with_columns(known.shift(-1).over(keys).fill_null(FOREVER).alias(UNTIL))
