@@ -258,20 +258,25 @@ class Naive:
         return list(self.series[key])
 
     def static(self, feature: Static, key: tuple[Any, ...]) -> Value:
-        contract = self.view.tables[feature.table].contract
-        column = contract.column(feature.column)
         own = {name: part for part, name in zip(key, self.spec.by, strict=True)}
-        best = None
-        for row in self.view[feature.table].to_dicts():
-            if any(row[c.name] != own[c.name] for c in contract.columns if c.name in own):
-                continue
-            if period_of(self.spec.grid, row[HAPPENED]) > self.now or row[feature.column] is None:
-                continue
-            rank = (row[HAPPENED], row[KNOWN], row[BATCH], row[feature.column])
-            best = rank if best is None or rank > best else best
-        if best is None:
-            return None
-        return best[-1] if column.type == "text" else best[-1] / column.scale
+        return static_value(self.view, self.spec.grid, feature, own)
+
+
+def static_value(view: View, grid: Grid, feature: Static, own: dict[str, Any]) -> Value:
+    """The last row of a slowly changing table that a view holds, up to its cutoff's period."""
+    contract = view.tables[feature.table].contract
+    column, now = contract.column(feature.column), period_of(grid, view.cutoff)
+    best = None
+    for row in view[feature.table].to_dicts():
+        if any(row[c.name] != own[c.name] for c in contract.columns if c.name in own):
+            continue
+        if period_of(grid, row[HAPPENED]) > now or row[feature.column] is None:
+            continue
+        rank = (row[HAPPENED], row[KNOWN], row[BATCH], row[feature.column])
+        best = rank if best is None or rank > best else best
+    if best is None:
+        return None
+    return best[-1] if column.type == "text" else best[-1] / column.scale
 
 
 Happening = tuple[int, Any, float | None]

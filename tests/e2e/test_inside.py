@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from project import csv, make, rows
 
-from foreproof.app import commands
+from foreproof.app import commands, commands_runs
 from foreproof.app.runner import environment
 from foreproof.app.settings import read_settings
 from foreproof.errors import BadInput
@@ -28,25 +28,25 @@ def test_a_finished_run_is_listed_shown_repeated_and_verified(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = next((project / "runs").glob("*/manifest.json")).parent.name
-    commands.runs_list(project)
-    assert commands.runs_show(project, run) == 0
-    assert commands.runs_repeat(project, run) == 0
-    assert commands.log_verify(project, []) == 0
-    assert commands.log_verify(project, [project / "runs" / run / "checkpoint.txt"]) == 0
+    commands_runs.runs_list(project)
+    assert commands_runs.runs_show(project, run) == 0
+    assert commands_runs.runs_repeat(project, run) == 0
+    assert commands_runs.log_verify(project, []) == 0
+    assert commands_runs.log_verify(project, [project / "runs" / run / "checkpoint.txt"]) == 0
     said = capsys.readouterr().out
     assert "digests equal" in said
     assert "all holds" in said
 
 
 def test_the_log_proves_and_rotates(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    commands.log_checkpoint(project)
-    commands.log_prove_inclusion(project, 1)
-    commands.log_prove_consistency(project, 1)
-    commands.log_rotate_key(project)
+    commands_runs.log_checkpoint(project)
+    commands_runs.log_prove_inclusion(project, 1)
+    commands_runs.log_prove_consistency(project, 1)
+    commands_runs.log_rotate_key(project)
     said = capsys.readouterr().out
     assert '"index": 1' in said
     assert "new key in force" in said
-    assert commands.log_verify(project, []) == 0
+    assert commands_runs.log_verify(project, []) == 0
 
 
 def test_a_stage_on_its_own_keeps_the_whole_run(project: Path) -> None:

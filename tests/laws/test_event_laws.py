@@ -67,6 +67,19 @@ def test_every_feature_of_pairs_equals_plain_loops_over_one_view_a_cutoff(world:
                 assert close(row[feature.name], theirs, feature.name), (feature, own, row[feature.name], theirs)
 
 
+@given(worlds())
+def test_statics_of_pairs_are_the_last_row_valid_and_known_at_each_cutoff(world: World) -> None:
+    """Slowly changing tables along one part of the pair: corrections, tombstones and plans for later included."""
+    statics = (Static("products", "department"), Static("products", "size"), Static("weather", "heat"))
+    found = compile_pairs(world.database, asked(world), statics, HORIZON)
+    for cutoff in world.cutoffs:
+        view = world.database.as_of(cutoff)
+        for row in found.filter(pl.col("cutoff") == literal(cutoff)).iter_rows(named=True):
+            own = {name: row[name] for name in ENTITY}
+            for feature in statics:
+                assert row[feature.name] == naive.static_value(view, world.grid, feature, own)
+
+
 @given(worlds(), st.integers(0, 99))
 def test_rows_known_later_cannot_change_a_bit_of_a_pair(world: World, seed: int) -> None:
     whole = compile_pairs(world.database, asked(world), FEATURES, HORIZON)
@@ -125,4 +138,4 @@ def test_coarser_keys_are_the_same_whether_added_up_from_finer_ones_or_read(worl
 
 
 def test_a_ledger_says_what_it_is() -> None:
-    assert "E x C" in (Ledger.__doc__ or "")
+    assert "C x K" in (Ledger.__doc__ or "")

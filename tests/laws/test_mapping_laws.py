@@ -18,6 +18,7 @@ import naive_mapping as naive
 from foreproof.core.contract import Column, Contract, Known, Stamp
 from foreproof.core.mapping import MappingTerms, check_mapping, group_items, map_facts, mapped_versions
 from foreproof.core.mapping_patterns import Case, matching_texts, pattern_fault
+from foreproof.core.mapping_table import mapped_table
 from foreproof.core.view import Table
 from foreproof.errors import BadInput
 
@@ -193,6 +194,72 @@ def test_a_later_batch_only_ends_intervals_that_were_open(rules: Table, facts: T
     names = ["n", "item", "group", "rule", "_happened", "_known", "_since"]
     order = ["n", "_known", "_batch", "_since"]
     assert_frame_equal(whole.sort(order).select(names), then.sort(order).select(names))
+
+
+@given(rules=rule_rows(), facts=sales(), cutoff=st.integers(-1, 10))
+def test_deriving_groups_and_cutting_in_time_commute_row_for_row(rules: Table, facts: Table, cutoff: int) -> None:
+    whole = mapped_table(facts, rules, TERMS)
+    then = mapped_table(facts.truncate(cutoff), rules.truncate(cutoff), TERMS)
+    assert_frame_equal(whole.truncate(cutoff).rows, then.rows, check_exact=True)
+    assert_frame_equal(whole.as_of(cutoff), then.as_of(cutoff), check_exact=True, check_row_order=False)
+
+
+@given(rules=rule_rows(), facts=sales(), cutoff=st.integers(-1, 10))
+def test_a_derived_table_shows_the_group_that_a_plain_loop_gives(rules: Table, facts: Table, cutoff: int) -> None:
+    seen = naive.visible(plain(rules), KEY, cutoff)
+    wanted = []
+    for row in facts.as_of(cutoff).iter_rows(named=True):
+        status = naive.group_status(row, row["_happened"], seen, "text")
+        wanted.append((row["n"], None if status == "overlap" else status))
+    found = mapped_table(facts, rules, TERMS).as_of(cutoff).select("n", "group").rows()
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+
+
+@given(rules=rule_rows(), facts=sales())
+def test_a_derived_table_keeps_every_fact_and_says_nothing_twice(rules: Table, facts: Table) -> None:
+    """A version of a fact with the same words as the one before it would only cost; one that is lost would be a leak."""
+    found = mapped_table(facts, rules, TERMS)
+    # rows that some cutoff sees, whatever their group
+    before = facts.versions.filter(pl.col("_known") < pl.col("_until"), ~pl.col("_deleted"))
+    after = found.versions.filter(pl.col("_known") < pl.col("_until"), ~pl.col("_deleted"))
+    names = ["n", "item", "text", "division", "_happened", "_batch"]
+    assert sorted(before.select(names).rows(), key=str) == sorted(after.select(names).unique().rows(), key=str)
+    ordered = after.sort("n", "_known").with_columns(
+        (pl.col("group").eq_missing(pl.col("group").shift()) & (pl.col("_batch") == pl.col("_batch").shift()))
+        .over("n")
+        .alias("same")
+    )
+    assert not ordered["same"].any()
+
+
+def test_a_late_rule_a_correction_and_a_tombstone_end_intervals_and_change_nothing_before() -> None:
+    def rule(group: str, known: int, batch: int, deleted: bool = False) -> dict[str, Any]:
+        at = {"_happened": 0, "_known": known, "_batch": batch, "_deleted": deleted}
+        return {"pattern": "a*", "group": group, **at}
+
+    def fact(n: int, known: int, batch: int, deleted: bool = False) -> dict[str, Any]:
+        at = {"_happened": 1, "_known": known, "_batch": batch, "_deleted": deleted}
+        return {"n": n, "item": "a", "text": "a", **at}
+
+    rules = [rule("p", 2, 0), rule("q", 5, 1), rule("q", 8, 2, deleted=True)]
+    facts = [fact(1, 1, 0), fact(2, 3, 0), fact(2, 6, 1, deleted=True), fact(3, 7, 1)]
+    found = mapped_table(
+        Table(SALES, pl.DataFrame(facts, schema=FACT_SCHEMA)),
+        Table(RULES, pl.DataFrame(rules, schema=RULE_SCHEMA)),
+        TERMS,
+    )
+    assert found.rows.select("n", "_known", "_deleted", "group").rows() == [
+        (1, 1, False, None),
+        (1, 2, False, "p"),
+        (1, 5, False, "q"),
+        (1, 8, False, None),
+        (2, 3, False, "p"),
+        (2, 5, False, "q"),
+        (2, 6, True, None),
+        (3, 7, False, "q"),
+        (3, 8, False, None),
+    ]
+    assert found.contract.columns[-1] == Column("group", "text", nullable=True)
 
 
 # the last two are the Kelvin sign and the long s: capitals and small letters beyond ASCII that fold into it

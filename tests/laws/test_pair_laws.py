@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from hypothesis import given
@@ -10,12 +12,14 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import naive_features as naive
-from feature_tables import World, worlds
+from feature_tables import World, clock_of, row, table, worlds
 from foreproof.core.clock import literal
-from foreproof.core.contract import HAPPENED
+from foreproof.core.contract import HAPPENED, Column
+from foreproof.core.mapping_rules import MappingTerms
 from foreproof.core.split import settled
+from foreproof.core.view import Database
 from foreproof.features.series import Series
-from foreproof.workloads.propensity import PropensityTask
+from foreproof.workloads.propensity import PropensityTask, mapped_database
 
 ACTIVE, OWNED, HORIZON = 4, 3, 2
 
@@ -86,3 +90,52 @@ def test_what_was_known_later_changes_no_pair(world: World) -> None:
         assert_frame_equal(
             whole.spent(cutoff).join(spent.select("store"), on="store", how="semi"), spent, check_exact=True
         )
+
+
+@given(
+    worlds(), st.lists(st.tuples(*[st.sampled_from(w) for w in ("aab", "pq")], *[st.integers(0, 11)] * 2), max_size=5)
+)
+def test_pairs_by_rules_equal_plain_loops_with_the_rules_known_at_each_cutoff(
+    world: World, said: list[tuple[str, str, int, int]]
+) -> None:
+    """said: article, group, first period it is valid in, steps after it at which it is known. The latest rule of a day counts."""
+    start, stamp = clock_of(world.grid)(0), "_happened"
+    rules = {
+        (sku, since): row(
+            world.grid.add(start, since), world.grid.add(start, since + late), n, sku=sku, group=group, priority=since
+        )
+        for n, (sku, group, since, late) in enumerate(said)
+    }
+    columns = [Column("sku", "text"), Column("group", "text"), Column("priority", "integer")]
+    made = table(
+        "rules", columns, [{**one, "id": n} for n, one in enumerate(rules.values())], integer=world.grid.integer
+    )
+    contract = replace(made.contract, key=("sku", "priority"), zone=world.grid.zone)
+    terms = MappingTerms(table="rules", item="sku", group="group")
+    task = replace(
+        task_of(world), series=Series("sales", ("store", "group"), "units", world.grid), group="group", mapping=terms
+    )
+    database = Database({**world.database.tables, "rules": replace(made, contract=contract)})
+    panel = task.panel(mapped_database(task, database))
+    for cutoff in world.cutoffs:
+        now, seen = naive.period_of(world.grid, cutoff), database.as_of(cutoff)["rules"].to_dicts()
+        met = {
+            (fact["store"], group)
+            for fact in database.as_of(cutoff)["sales"].to_dicts()
+            if now - OWNED < naive.period_of(world.grid, fact[stamp]) <= now
+            and (group := group_then(seen, fact["sku"], fact[stamp], contract.zone))
+        }
+        found = panel.segments(cutoff).filter(pl.col("segment") == "repeat").select("store", "group")
+        assert set(found.rows()) == met
+        again = task.panel(mapped_database(task, database.truncate(cutoff)))
+        assert_frame_equal(panel.segments(cutoff), again.segments(cutoff), check_exact=True)
+
+
+def group_then(rules: list[dict[str, Any]], sku: str, at: Any, zone: str) -> str | None:
+    """The group of the newest rule of an article whose first day is no later than that of a fact."""
+    valid = [rule for rule in rules if rule["sku"] == sku and day_of(rule["_happened"], zone) <= day_of(at, zone)]
+    return max(valid, key=lambda rule: rule["priority"])["group"] if valid else None
+
+
+def day_of(at: Any, zone: str) -> Any:
+    return at if isinstance(at, int) else at.astimezone(ZoneInfo(zone)).date()

@@ -7,7 +7,7 @@ import pytest
 from foreproof.core.contract import parse_contract
 from foreproof.core.plan import parse_plan, plan_of
 from foreproof.core.section import Section
-from foreproof.errors import PlanError
+from foreproof.errors import LawError, PlanError
 
 BASE = "schema: 1\nname: a\nworkload: forecast\n"
 
@@ -104,8 +104,23 @@ def test_a_contract_names_its_key_by_the_clock_that_it_reads() -> None:
     ],
 )
 def test_a_contract_that_is_silent_or_impossible_is_refused(change: dict[str, object], said: str) -> None:
-    with pytest.raises(PlanError, match=said):
+    with pytest.raises((PlanError, LawError), match=said):
         parse_contract("sales", Section({**CONTRACT, **change}, path="tables.sales"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"known": None},
+        {"happened": None},
+        {"happened": None, "known": None},
+        {"happened": None, "known": None, "constant": " "},
+    ],
+)
+def test_silence_about_a_clock_breaks_the_law_of_two_clocks(change: dict[str, object]) -> None:
+    with pytest.raises(LawError, match=r"law 1, two clocks.*; .") as told:
+        parse_contract("sales", Section({**CONTRACT, **change}, path="tables.sales"))
+    assert told.value.fix
 
 
 def test_gaps_that_count_as_zero_are_refused_where_facts_are_known_with_a_delay() -> None:

@@ -102,7 +102,7 @@ class Lake:
         patience: float = 600.0,
     ) -> None:
         self.clock = clock
-        self._options = dict(storage_options) if storage_options else None
+        self.options = dict(storage_options) if storage_options else None
         self._patience = patience
         self._folder = _local_folder(root)
         self.root = str(self._folder) if self._folder else root.rstrip("/")
@@ -242,7 +242,7 @@ class Lake:
                     mode="error",
                     description=identity(contract, batch.rows),
                     configuration=_KEEP_FOREVER,
-                    storage_options=self._options,
+                    storage_options=self.options,
                     commit_properties=commit,
                     post_commithook_properties=_NO_CLEANUP,
                 )
@@ -279,9 +279,7 @@ class Lake:
         files = [unquote(uri) for uri in delta.file_uris()]
         if not files:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(
-            files, schema=schema, missing_columns="insert", glob=False, storage_options=self._options
-        )
+        return pl.scan_parquet(files, schema=schema, missing_columns="insert", glob=False, storage_options=self.options)
 
     def _fitting(self, contract: Contract, version: int | None) -> DeltaTable:
         delta = self._existing(contract.name, version)
@@ -298,14 +296,14 @@ class Lake:
             wanted = f"one of 0 to {delta.version()}"
             raise BadInput(self._subject(name), found=f"no version {version}", wanted=wanted)
         with self._errors(name, "read"):
-            return DeltaTable(self._uri(name), version=version, storage_options=self._options)
+            return DeltaTable(self._uri(name), version=version, storage_options=self.options)
 
     def _open(self, name: str) -> DeltaTable | None:
         uri = self._uri(name)
         with self._errors(name, "read"):
-            if not DeltaTable.is_deltatable(uri, self._options):
+            if not DeltaTable.is_deltatable(uri, self.options):
                 return None
-            return DeltaTable(uri, storage_options=self._options)
+            return DeltaTable(uri, storage_options=self.options)
 
     def _uri(self, name: str) -> str:
         if not _TABLE_NAME.fullmatch(name):

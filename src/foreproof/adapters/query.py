@@ -7,7 +7,8 @@ its filters and its choice of columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -17,6 +18,7 @@ import pyarrow as pa
 from foreproof.adapters.lake import Lake
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.contract import BATCH, DELETED, HAPPENED, KNOWN, Column, Contract
+from foreproof.core.predict import CUTOFF
 from foreproof.errors import BadInput
 
 _SEALED = {
@@ -34,11 +36,21 @@ _TYPES = {
     "flag": "BOOLEAN",
     "date": "DATE",
 }
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
-def query(lake: Lake, contracts: Iterable[Contract], sql: str, *, as_of: Moment | None = None) -> pl.DataFrame:
+def query(
+    lake: Lake,
+    contracts: Iterable[Contract],
+    sql: str,
+    *,
+    as_of: Moment | None = None,
+    kept: Mapping[str, Any] = NOTHING,
+) -> pl.DataFrame:
     """The result of one SELECT over the tables of some contracts that have been loaded.
+
+    kept: datasets of rows with a column `cutoff`, by name; at a cutoff those of cutoffs up to it. A table of facts goes first.
 
     as_of: an instant, or a step for tables of integer steps; without it the lake's present instant, and for integer steps
     everything. Decimal columns come in the user's unit, exactly. Raises BadInput for anything but one statement that
@@ -47,6 +59,9 @@ def query(lake: Lake, contracts: Iterable[Contract], sql: str, *, as_of: Moment 
     with duckdb.connect(":memory:", config=dict(_SEALED)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         names = [each.name for each in contracts if _register(connection, lake, each, as_of)]
+        for name, dataset in kept.items():
+            if name not in names:
+                _register_kept(connection, name, dataset, as_of)
         connection.execute("SET lock_configuration = true")
         try:
             statements = connection.extract_statements(sql)
@@ -78,6 +93,17 @@ def _register(connection: Any, lake: Lake, contract: Contract, as_of: Moment | N
     connection.execute(f"CREATE VIEW {_name(contract.name)} AS {visible}")
     connection.execute(f"CREATE VIEW {_name(contract.name + '_versions')} AS SELECT {columns} FROM {_name(raw)}")
     return True
+
+
+def _register_kept(connection: Any, name: str, dataset: Any, as_of: Moment | None) -> None:
+    """A view of what runs kept: it was known at its cutoff."""
+    raw, column = f"_{name}_kept", _name(CUTOFF)
+    connection.register(raw, dataset)
+    integer = pa.types.is_integer(dataset.schema.field(CUTOFF).type)
+    fits = as_of is not None and integer == isinstance(as_of, int)
+    at = f"{ticks(as_of)}" if fits and as_of is not None else ""
+    seen = f"{column} <= {at if integer else f'make_timestamptz({at})'}" if at else "true"
+    connection.execute(f"CREATE VIEW {_name(name)} AS SELECT * FROM {_name(raw)} WHERE {seen}")
 
 
 def _cutoff(lake: Lake, contract: Contract, dataset: Any, as_of: Moment | None) -> str:

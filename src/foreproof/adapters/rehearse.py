@@ -13,7 +13,7 @@ import polars as pl
 from foreproof.adapters.lake import Lake
 from foreproof.adapters.shape import batch_digest, canonical
 from foreproof.core.clock import ticks
-from foreproof.core.contract import BATCH
+from foreproof.core.contract import BATCH, Contract
 from foreproof.core.supersede import supersede
 from foreproof.core.view import Table
 
@@ -40,15 +40,39 @@ def rehearse(lake: Lake, tables: Sequence[Table]) -> Iterator[int]:
             yield 0
             continue
         done.add(digest)
-        before = _with_batch(rows.clear(), 0) if stored is None else stored
-        change = supersede(contract, rows, before, load_tick=ticks(lake.clock()) + number)
-        top = int(before[BATCH].max() or 0)  # type: ignore[arg-type]
-        stored = pl.concat([before, _with_batch(change.rows, top + 1).select(before.columns)])
-        yield change.rows.height
+        stored, written = _added(lake, contract, stored, rows, number)
+        yield written
+
+
+def foreseen(lake: Lake, contract: Contract, tables: Sequence[Table]) -> Table | None:
+    """A table as it would be after loading some batches, without writing anything; None where it would have no rows at all.
+
+    Raises ContractError at the batch that `Lake.load` would refuse.
+    """
+    there = lake.version(contract.name) is not None
+    done = set(lake.batches(contract.name)["digest"]) if there else set()
+    stored = lake.table(contract).rows if there else None
+    for number, table in enumerate(tables, start=1):
+        rows = canonical(table)
+        digest = batch_digest(contract, rows)
+        if digest not in done:
+            done.add(digest)
+            stored, _ = _added(lake, contract, stored, rows, number)
+    return None if stored is None else Table(contract, stored)
+
+
+def _added(
+    lake: Lake, contract: Contract, stored: pl.DataFrame | None, rows: pl.DataFrame, number: int
+) -> tuple[pl.DataFrame, int]:
+    """What would be stored after one more batch, and how many rows it would write."""
+    before = _with_batch(rows.clear(), 0) if stored is None else stored
+    change = supersede(contract, rows, before, load_tick=ticks(lake.clock()) + number)
+    top = int(before[BATCH].max() or 0)  # type: ignore[arg-type]
+    return pl.concat([before, _with_batch(change.rows, top + 1).select(before.columns)]), change.rows.height
 
 
 def _with_batch(rows: pl.DataFrame, number: int) -> pl.DataFrame:
     return rows.with_columns(pl.lit(number, dtype=pl.Int64).alias(BATCH))
 
 
-__all__ = ["rehearse"]
+__all__ = ["foreseen", "rehearse"]

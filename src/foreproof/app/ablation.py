@@ -25,7 +25,7 @@ def run_ablation(project: Project, *, progress: Progress) -> Ablated:
     missing = [contract.name for contract in plan.contracts if project.lake.version(contract.name) is None]
     if missing:
         raise BadInput(f"tables.{missing[0]}", found="no data", wanted="loaded facts", fix="foreproof load")
-    database = project.lake.database(plan.contracts)
+    database = project.database()
     cutoff = latest_cutoff(plan, database)
     cutoffs = ladder(plan, cutoff, plan.backtest.origins + 1)[:-1]
     bench = Bench(project.steps, project.settings.workers, progress)
@@ -37,13 +37,6 @@ def variants_of(plan: PropensityPlan) -> dict[str, tuple[Feature, ...]]:
     horizon = plan.task.horizon
     safer = {n: swapped(plan.declared, policy_of(n, horizon=horizon), horizon=horizon) for n in POLICIES[1:]}
     return {POLICIES[0]: plan.declared, **safer}
-
-
-def feature_lines(project: Project) -> list[str]:
-    """Each feature of the plan with what it reads, as maths."""
-    plan = project.science
-    metas = [feature.meta(plan.task.horizon) for feature in plan.features]
-    return [f"{meta.name} ({meta.family}): {meta.maths}" for meta in metas]
 
 
 def chosen_policy(found: Ablated, *, threshold: float) -> str:
@@ -70,4 +63,4 @@ def loss_table(found: Ablated) -> pl.DataFrame:
     return joined.sort("segment", "metric", maintain_order=True)
 
 
-__all__ = ["apply_policy", "chosen_policy", "feature_lines", "loss_table", "run_ablation", "variants_of"]
+__all__ = ["apply_policy", "chosen_policy", "loss_table", "run_ablation", "variants_of"]

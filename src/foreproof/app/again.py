@@ -74,7 +74,7 @@ def build_again(asked: Mapping[str, Any]) -> dict[str, str]:
     folder = Path(asked["folder"])
     project = Project(folder, parse_plan(asked["plan"]), read_settings(folder))
     cutoff = moment(int(asked["cutoff"]), integer=bool(asked["integer"]))
-    database = project.lake.database(project.contracts, asked["versions"])
+    database = project.database(asked["versions"])
     bench = Bench(project.steps, 1, Silent())
     build: Build = (
         builder(project.forecast, bench)

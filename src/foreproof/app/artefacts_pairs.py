@@ -8,6 +8,7 @@ import polars as pl
 
 from foreproof.app.stages import Work
 from foreproof.core.clock import Moment, ticks, time_column
+from foreproof.core.mapping_table import group_table
 from foreproof.core.predict import CUTOFF
 from foreproof.engine.pairs import PairServed
 
@@ -20,6 +21,7 @@ PAIR_KEYS: Mapping[str, tuple[str, ...]] = {
     "base_rates": (CUTOFF, "segment"),
     "calibrators": (CUTOFF, "segment", "calibrator"),
     "blend": (CUTOFF, "segment", "model"),
+    "mapping": ("group",),
     "list": ("rank",),
     "list_prices": ("limit",),
     "list_swaps": ("limit",),
@@ -37,6 +39,9 @@ def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
     found: dict[str, pl.DataFrame] = {}
     if work.final is not None:
         found["features"] = work.final.rows
+    task = work.project.propensity.task
+    if task.mapping is not None and work.database is not None and work.cutoff is not None:
+        found["mapping"] = group_table(work.database[task.series.table], task.mapping, at=work.cutoff)
     if work.built is not None:
         found["examples"] = work.built.forecasts.manifest
         found["chances"] = pl.concat([work.chances[c].rows for c in sorted(work.chances, key=ticks)])

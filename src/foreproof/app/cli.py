@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from foreproof.app import commands, commands_pairs, commands_runs, diagnosis
+from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
 from foreproof.errors import ForeproofError
 
 Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
@@ -25,12 +25,14 @@ new_app = typer.Typer(no_args_is_help=True, help="Make a project.")
 runs_app = typer.Typer(no_args_is_help=True, help="Look at runs and repeat them.")
 log_app = typer.Typer(no_args_is_help=True, help="Verify the log, and prove what is in it.")
 scenario_app = typer.Typer(no_args_is_help=True, help="What if a plan were another one.")
+mapping_app = typer.Typer(no_args_is_help=True, help="Look at the rules of product groups.")
 demo_app = typer.Typer(no_args_is_help=True, help="The main job on real data.")
 for name, group in (
     ("new", new_app),
     ("runs", runs_app),
     ("log", log_app),
     ("scenario", scenario_app),
+    ("mapping", mapping_app),
     ("demo", demo_app),
 ):
     app.add_typer(group, name=name)
@@ -67,7 +69,26 @@ def _stage(name: str, words: str) -> None:
 
 _stage("check", "Hold every source against its contract and look for what would mislead a forecast (preflight.json).")
 _stage("load", "Check, then write the facts into the lake; loading a batch twice changes nothing.")
-_stage("features", "Load, then compile the features that would be served.")
+
+
+@app.command("features")
+def features(
+    project: Folder = Path(),
+    horizon: Horizon = None,
+    tag: Tag = "",
+    parent: Parent = "",
+    listed: Annotated[bool, typer.Option("--list", help="only list the plan's features; nothing is loaded")] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="only write the plan's features, as a file for `features:`")
+    ] = None,
+) -> None:
+    """Load, then compile the features that would be served, and list each with what it reads."""
+    if listed or write is not None:
+        commands_features.list_features(project, write=write, horizon=horizon)
+    else:
+        raise typer.Exit(commands_features.compile_features(project, horizon=horizon, tag=tag, parent=parent))
+
+
 _stage("train", "Features, then fit every model at every cutoff that is served or calibrates.")
 _stage("backtest", "Train, then score the past origins.")
 
@@ -150,6 +171,12 @@ def ablate(
 ) -> None:
     """Judge a propensity without the features that a leak could hide in: short windows, recency, the last 30 days."""
     commands_pairs.ablation(project, apply=apply, threshold=threshold)
+
+
+@mapping_app.command("check")
+def mapping_check(project: Folder = Path()) -> None:
+    """What each product group holds in the loaded purchases, and what is wrong with its rules; exit code 1 for an error."""
+    raise typer.Exit(commands_pairs.mapping_check(project))
 
 
 @app.command("scale")

@@ -15,9 +15,9 @@ from rich.table import Table as Grid
 
 from foreproof.adapters.query import query
 from foreproof.app import demo, history, scenarios
-from foreproof.app.ablation import feature_lines
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
+from foreproof.app.keeping import kept_rows
 from foreproof.app.progress import Terminal
 from foreproof.app.project import PLAN_FILE, open_project
 from foreproof.app.runner import Outcome, execute
@@ -71,9 +71,6 @@ def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str,
     last = STAGES[-1] if until == "run" else until
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)
-    if until == "features" and outcome.error is None:
-        for line in feature_lines(project):
-            out.print(line, markup=False)
     return report(outcome)
 
 
@@ -116,8 +113,8 @@ def forecast_in_chunks(folder: Path, *, chunk: int, proof: bool) -> int:
 def sql(folder: Path, text: str, *, as_of: str) -> None:
     """Print the rows of a query as a table, all of them."""
     project = open_project(folder)
-    contracts, grid = project.contracts, project.science.task.series.grid
-    frame = query(project.lake, contracts, text, as_of=parse_moment(as_of, grid, subject="--as-of") if as_of else None)
+    at = parse_moment(as_of, project.science.task.series.grid, subject="--as-of") if as_of else None
+    frame = query(project.lake, project.contracts, text, as_of=at, kept=kept_rows(project))
     with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_width_chars=200, tbl_hide_dataframe_shape=True):
         print(frame)
 

@@ -9,6 +9,7 @@ from foreproof.app import demo
 from foreproof.app.ablation import apply_policy, chosen_policy, loss_table, run_ablation
 from foreproof.app.commands import err, fresh, out, print_frame, run, write_new
 from foreproof.app.guess_pairs import guess_pairs
+from foreproof.app.mapping import loaded_groups
 from foreproof.app.progress import Terminal
 from foreproof.app.project import open_project
 from foreproof.errors import BadInput
@@ -34,6 +35,17 @@ def ablation(folder: Path, *, apply: bool, threshold: float) -> None:
         out.print(f"wrote policy: {name} into {apply_policy(project, name)}", markup=False)
 
 
+def mapping_check(folder: Path) -> int:
+    """Print what each product group holds and what is wrong with the rules; 1 where that is an error."""
+    groups, findings = loaded_groups(open_project(folder))
+    print_frame(groups, title="Product groups of the loaded purchases")
+    for finding in findings:
+        out.print(
+            " ".join(f"{finding.severity}: {finding.check}: {finding.found}; {finding.fix}".split()), markup=False
+        )
+    return 1 if any(finding.severity == "error" for finding in findings) else 0
+
+
 def demo_propensity(folder: Path) -> int:
     """Prepare the propensity demo's data and run it whole."""
     with Terminal(err) as progress:
@@ -43,4 +55,4 @@ def demo_propensity(folder: Path) -> int:
     return run(folder, until="run", horizon=None, tag="demo", parent="")
 
 
-__all__ = ["ablation", "demo_propensity", "new_propensity"]
+__all__ = ["ablation", "demo_propensity", "mapping_check", "new_propensity"]

@@ -14,6 +14,7 @@ import polars as pl
 from foreproof.adapters.steps import Steps
 from foreproof.adapters.tracking import mirror
 from foreproof.app import artefacts
+from foreproof.app.own_code import with_code
 from foreproof.app.project import Project
 from foreproof.app.stages import STAGES, Work
 from foreproof.app.stages_pairs import pipeline
@@ -77,9 +78,9 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
     faults = verify(project, run=str(before["run"]))
     if faults:
         raise IntegrityError(f"run {before['run']}", found=faults[0], fix="repeat a run whose files are as logged")
-    plan = parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8"))
+    plan = with_code(parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8")), project.folder)
     again = Project(project.folder, plan, project.settings)
-    database = again.lake.database(again.contracts, before["versions"])
+    database = again.database(before["versions"])
     with TemporaryDirectory() as empty:
         again.__dict__["steps"] = Steps(Path(empty))
         work = Work(again, progress, database=database, data=before["data"], versions=before["versions"])

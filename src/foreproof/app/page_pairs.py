@@ -29,6 +29,7 @@ def write_pairs_page(
         **_judged_part(work, tables, drawn),
         **_limits_part(work, tables),
         **_chances_part(work, tables),
+        **_groups_part(work, tables),
     }
     write_html("pairs.html", run, work, {"tiles": _tiles(work), **parts}, folder, head=head)
 
@@ -173,6 +174,15 @@ def _chances_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, A
         "calibrators_table": html_table(last),
         "flags_table": html_table(flags) if flags.height else "",
     }
+
+
+def _groups_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """What the rules of product groups hold, where the plan has rules."""
+    terms = work.project.propensity.task.mapping
+    if terms is None or "mapping" not in tables:
+        return {"groups_table": "", "groups_note": ""}
+    note = f"Each purchase has the group that the rules of {terms.table} gave it when it happened, as known at each cutoff; "
+    return {"groups_table": html_table(tables["mapping"]), "groups_note": f"{note}here, at the last one."}
 
 
 def _money(work: Work) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +11,20 @@ from pathlib import Path
 from foreproof.adapters.catalog import Catalog
 from foreproof.adapters.lake import Lake
 from foreproof.adapters.ledger import Ledger
+from foreproof.adapters.shelf import Shelf
 from foreproof.adapters.sources import Reading, Source, parse_source
 from foreproof.adapters.steps import Steps
+from foreproof.app.own_code import with_code
 from foreproof.app.settings import Settings, read_settings
 from foreproof.app.watermark import newest
 from foreproof.core.clean import Rule, parse_rules
 from foreproof.core.contract import Contract
-from foreproof.core.plan import Plan, parse_plan
+from foreproof.core.plan import Plan, parse_plan, parse_yaml
 from foreproof.core.table import columns_of
-from foreproof.errors import BadInput
+from foreproof.core.view import Database
+from foreproof.errors import BadInput, PlanError
 from foreproof.workloads.forecast import ForecastPlan, parse_forecast
-from foreproof.workloads.propensity import PropensityPlan, parse_propensity
+from foreproof.workloads.propensity import PropensityPlan, mapped_database, parse_propensity
 
 PLAN_FILE = "foreproof.yaml"
 
@@ -85,6 +89,16 @@ class Project:
         """The facts."""
         return Lake(self.settings.lake, clock=self.settings.now)
 
+    @cached_property
+    def shelf(self) -> Shelf:
+        """What runs kept beside the facts."""
+        return Shelf(self.lake)
+
+    def database(self, versions: Mapping[str, int] | None = None) -> Database:
+        """The facts at their newest versions (or those given), as the workload reads them: purchases carry their group."""
+        found = self.lake.database(self.contracts, versions)
+        return found if self.plan.workload == "forecast" else mapped_database(self.propensity.task, found)
+
     def reading(self, contract: Contract) -> Reading:
         """What the source of a table may ask of the world."""
         return Reading(
@@ -139,11 +153,43 @@ def open_project(folder: Path) -> Project:
             wanted="a project folder",
             fix="make one with `foreproof new forecast DIR --data my.csv`",
         )
+    plan = with_code(_with_features(parse_plan(_text(path)), folder), folder)
+    return Project(folder, plan, read_settings(folder))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput(PLAN_FILE, found=f"bytes that are not UTF-8 at {error.start}", fix="save it as UTF-8") from None
-    return Project(folder, parse_plan(text), read_settings(folder))
+        raise BadInput(path.name, found=f"bytes that are not UTF-8 at {error.start}", fix="save it as UTF-8") from None
+
+
+def _with_features(plan: Plan, folder: Path) -> Plan:
+    """A plan that names a file of features (`features: features.yaml`, or `{file: ...}`) holds what the file says.
+
+    So the plan's digest changes with the file, and a recorded run can be repeated without it.
+    """
+    named = plan.values.get("features")
+    if isinstance(named, Mapping):
+        section = plan.root().section("features")
+        named = section.text("file")
+        section.done()
+    if not isinstance(named, str) or named == "default":
+        return plan
+    path = folder / named
+    if not path.is_file():
+        raise PlanError(
+            "features",
+            found=f"no file {named}",
+            wanted="default, a list of features, or a file that holds one",
+            fix=f"with features: default run `foreproof features --write {named}`, then name the file",
+        )
+    listed = parse_yaml(_text(path), name=named)
+    unknown = sorted(set(listed) - {"features"})
+    if unknown or not isinstance(listed.get("features"), list):
+        found = f"{unknown[0]!r}" if unknown else "no list"
+        raise PlanError(named, found=found, wanted="features: and a list, nothing else", fix="see docs/plan.md")
+    return plan.having(features=listed["features"])
 
 
 __all__ = ["PLAN_FILE", "Project", "open_project"]

@@ -26,6 +26,7 @@ from foreproof.adapters.catalog import RunRecord
 from foreproof.app import artefacts
 from foreproof.app.cards import write_cards
 from foreproof.app.history import mirror_run
+from foreproof.app.keeping import keep_rows
 from foreproof.app.page import write_page
 from foreproof.app.page_pairs import write_pairs_page
 from foreproof.app.project import Project
@@ -107,6 +108,12 @@ def execute(
         if stage == "check":
             diary.read(work)
         diary.note("done", cpu_seconds=round(time.process_time() - cpu, 3), seconds=round(time.monotonic() - wall, 3))
+    try:
+        if kept := keep_rows(work):
+            diary.note("kept", **kept)
+    except ForeproofError as error:
+        diary.note("error", **error.as_dict())
+        return _record(work, diary, error)
     return _record(work, diary, None)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from foreproof.adapters.rehearse import rehearse
 from foreproof.app.again import repeater
+from foreproof.app.mapping import check_groups
 from foreproof.app.project import Project
 from foreproof.core.clean import clean
 from foreproof.core.clock import Moment, ticks
@@ -112,6 +113,8 @@ def check(work: Work) -> Work:
             reads += told
             findings += found
         work.progress.advance(1)
+    grouped, refused = check_groups(project, {name: [one for _, one in found] for name, found in tables.items()})
+    findings, problems = [*findings, *grouped], [*problems, *refused]
     return replace(work, tables=tables, reads=tuple(reads), findings=tuple(findings), problems=tuple(problems))
 
 
@@ -136,7 +139,9 @@ def _check_table(
         reads.append(Read(contract.name, batch.name, told, batch.note, cleaned.report))
         look = Subject(table, cleaned.rows, now, existing=existing)
         if contract.name == series.table:
-            look = replace(look, grid=series.grid, entity=series.by, value=series.value)
+            # A group that rules give is no column of the raw rows.
+            by = tuple(name for name in series.by if name in table.rows.columns)
+            look = replace(look, grid=series.grid, entity=by, value=series.value)
         if first is None:
             first = look
             continue
@@ -194,7 +199,7 @@ def load(work: Work) -> Work:
     missing = [contract.name for contract in contracts if lake.version(contract.name) is None]
     if missing:
         raise BadInput(f"tables.{missing[0]}", found="no data", wanted="a source or a loaded batch", fix="add sources:")
-    database = lake.database(contracts)
+    database = work.project.database()
     data = {contract.name: lake.data_digest(contract.name) for contract in contracts}
     versions = {name: version for name in data if (version := lake.version(name)) is not None}
     return replace(work, loads=tuple(loads), database=database, data=data, versions=versions)

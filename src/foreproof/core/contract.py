@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from foreproof.core.clock import parse_offset
 from foreproof.core.grid import parse_grid
 from foreproof.core.section import Section
-from foreproof.errors import PlanError
+from foreproof.errors import LawError, PlanError
 
 ColumnType = Literal["text", "integer", "decimal", "real", "flag", "date"]
 Duplicates = Literal["refuse", "keep_last", "sum"]
@@ -172,11 +172,13 @@ def _stamp(section: Section | str) -> Stamp:
 def _known(table: Section) -> Known:
     if "constant" in table:
         return Known("constant", why=table.text("constant"))
+    if "happened" not in table:
+        raise _as_of_today(table)
     if "known" not in table:
-        raise PlanError(
+        raise LawError(
             f"{table.path}.known",
             found="nothing",
-            wanted="what says when a row could first be read",
+            wanted="what says when a row could first be read (law 1, two clocks)",
             fix="name a column (known: {column: loaded_at}), a delay (known: {delay: 2d}), or known: same_as_happened",
         )
     section = table.section_or_text("known")
@@ -198,6 +200,15 @@ def _known(table: Section) -> Known:
     return known
 
 
+def _as_of_today(table: Section) -> LawError:
+    return LawError(
+        table.path,
+        found="neither `happened` nor `constant`: a table as of today",
+        wanted="when each row took place (law 1, two clocks): what is true today was not known at a past cutoff",
+        fix="give valid-from dates (happened:), or say in words why it never changes (constant:)",
+    )
+
+
 def _forward(section: Section, name: str) -> str | int:
     offset = parse_offset(section.text_or_whole(name), subject=f"{section.path}.{name}")
     if str(offset).startswith("-"):
@@ -209,15 +220,11 @@ def _check(contract: Contract, section: Section) -> None:
     section.done()
     constant = contract.known.kind == "constant"
     if constant and not contract.known.why.strip():
-        raise PlanError(
-            f"{section.path}.constant", found="no reason", wanted="words that say why the table never changes"
-        )
-    if contract.happened is None and not constant:
-        raise PlanError(
-            section.path,
-            found="neither `happened` nor `constant`",
-            wanted="when each row took place",
-            fix="a table as of today leaks; give valid-from dates (happened:), or say in words why it is constant:",
+        raise LawError(
+            f"{section.path}.constant",
+            found="no reason",
+            wanted="words that say why the table never changes (law 1, two clocks)",
+            fix="write why (constant: a product keeps its department), or give valid-from dates (happened:)",
         )
     if contract.known.kind == "lead" and not contract.ahead:
         raise PlanError(

@@ -20,6 +20,8 @@ from foreproof.core.section import Section
 from foreproof.errors import PlanError
 
 SCHEMA = 1
+KEPT = ("features", "chances")
+"""What a run can keep in the lake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,21 @@ class Plan:
 
 def parse_plan(text: str) -> Plan:
     """A plan from YAML; an error names the line, or the dotted path of the setting."""
+    return plan_of(parse_yaml(text, name="foreproof.yaml"))
+
+
+def parse_yaml(text: str, *, name: str) -> Mapping[str, Any]:
+    """The settings of a file of YAML; an error says its name and the line."""
     try:
         values = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "cannot be read"
-        raise PlanError("foreproof.yaml", found=f"YAML that {problem}{where}", fix="mend that line") from None
+        raise PlanError(name, found=f"YAML that {problem}{where}", fix="mend that line") from None
     if not isinstance(values, Mapping):
-        raise PlanError("foreproof.yaml", found="no settings", wanted="a mapping", fix="see docs/plan.md")
-    return plan_of(values)
+        raise PlanError(name, found="no settings", wanted="a mapping", fix="see docs/plan.md")
+    return values
 
 
 def plan_of(values: Mapping[str, Any]) -> Plan:
@@ -75,6 +82,15 @@ def plan_of(values: Mapping[str, Any]) -> Plan:
         seed=root.whole("seed", default=1, low=0, high=2**31 - 1),
         values=MappingProxyType(dict(values)),
     )
+
+
+def parse_keep(root: Section, among: tuple[str, ...] = KEPT) -> tuple[str, ...]:
+    """What a plan's `keep` names."""
+    found = root.texts("keep", default=())
+    for name in found:
+        if name not in among:
+            raise PlanError("keep", found=repr(name), wanted=f"some of {', '.join(among)}")
+    return found
 
 
 def flat(values: Any, path: str = "") -> dict[str, str]:
@@ -120,4 +136,4 @@ def _plain(value: Any) -> Any:
             raise PlanError("plan", found=f"a value of type {type(value).__name__}", wanted="text, numbers and lists")
 
 
-__all__ = ["SCHEMA", "Plan", "flat", "parse_plan", "plan_of"]
+__all__ = ["KEPT", "SCHEMA", "Plan", "flat", "parse_keep", "parse_plan", "parse_yaml", "plan_of"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from foreproof.core.clock import Moment, moment, tick_values, ticks
-from foreproof.core.contract import DELETED, HAPPENED, KNOWN
+from foreproof.core.clock import FOREVER, Moment, moment, tick_values, ticks
+from foreproof.core.contract import DELETED, HAPPENED, KNOWN, UNTIL
 from foreproof.core.grid import Grid, parse_moment
 from foreproof.core.view import Database
 from foreproof.errors import BadInput
@@ -23,7 +23,8 @@ def latest_cutoff(plan: ForecastPlan | PropensityPlan, database: Database) -> Mo
     ends before it.
     """
     grid = plan.task.series.grid
-    rows = database[plan.task.series.table].rows.filter(~pl.col(DELETED))
+    # A fact counts once, however often it was corrected.
+    rows = database[plan.task.series.table].versions.filter((pl.col(UNTIL) == FOREVER) & ~pl.col(DELETED))
     if rows.is_empty():
         raise BadInput(plan.task.series.table, found="no facts", wanted="a history", fix="load some")
     first = moment(int(tick_values(rows[HAPPENED]).min()), integer=grid.integer)

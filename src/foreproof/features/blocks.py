@@ -15,6 +15,7 @@ from foreproof.features.cells import CODE, FAR, PERIOD, Values
 
 Floats = npt.NDArray[np.float64]
 _ROWS = "_rows"
+_BITS = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class Number:
 
 def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
     """Cells of rows; floats of a cell are added in rising order."""
+    whole = _whole(rows, numbers)
+    if whole is not None:
+        return whole
     made = [pl.len().cast(pl.Int64).alias(_ROWS)]
     for name, number in numbers.items():
         column = pl.col(name)
@@ -62,7 +66,7 @@ def block_of(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
             elif not (number.real and kind == "sum"):
                 made.append(getattr(column, kind)().alias(f"{kind}:{name}"))
     frame = _grouped(rows, made)
-    held = {}
+    held: dict[str, dict[str, Values]] = {}
     for name, number in numbers.items():
         held[name] = {"n": frame[f"n:{name}"].to_numpy()}
         for kind in number.kinds:
@@ -77,6 +81,68 @@ def summed(cells: pl.DataFrame, numbers: Mapping[str, Number]) -> Block:
     frame = _grouped(cells, [pl.exclude(CODE, PERIOD).sum()])
     held = {name: {what: frame[f"{what}:{name}"].to_numpy() for what in ("n", "sum")} for name in numbers}
     return Block(frame[CODE].to_numpy(), frame[PERIOD].to_numpy(), frame["rows"].to_numpy(), held)
+
+
+def _whole(rows: pl.DataFrame, numbers: Mapping[str, Number]) -> Block | None:
+    """Cells by sorting, each number packed into one integer with its cell: much cheaper than grouping.
+
+    None where numbers are not whole, not all there, asked for their last, or too large for what the cell leaves of 62 bits.
+    """
+    if not rows.height or any(number.real or "last" in number.kinds for number in numbers.values()):
+        return None
+    limits = rows.select(
+        pl.col(PERIOD, CODE, *numbers).min().name.prefix("low:"),
+        pl.col(PERIOD, CODE, *numbers).max().name.prefix("high:"),
+        pl.col(*numbers).null_count().name.prefix("empty:") if numbers else pl.lit(0).alias("empty:"),
+    ).row(0, named=True)
+    low, span = limits[f"low:{PERIOD}"], limits[f"high:{PERIOD}"] - limits[f"low:{PERIOD}"] + 1
+    cells = ((limits[f"high:{CODE}"] + 1) * span).bit_length()
+    if cells > _BITS or any(empty for name, empty in limits.items() if name.startswith("empty:")):
+        return None
+    widths = {name: (limits[f"high:{name}"] - limits[f"low:{name}"]).bit_length() for name in numbers}
+    if any(cells + width > _BITS for width in widths.values()):
+        return None
+    cell = rows[CODE].to_numpy() * span
+    cell += rows[PERIOD].to_numpy()
+    cell -= low
+    starts, held = None, {}
+    for name, number in numbers.items():
+        packed = cell << widths[name]
+        packed += rows[name].to_numpy()
+        packed -= limits[f"low:{name}"]
+        packed.sort()
+        if starts is None:
+            starts, kept = _starts(packed >> widths[name])
+        packed &= (1 << widths[name]) - 1
+        packed += limits[f"low:{name}"]
+        held[name] = {kind: _taken(kind, packed, starts) for kind in number.kinds}
+        del packed
+    if starts is None:
+        cell.sort()
+        starts, kept = _starts(cell)
+    many = np.diff(starts, append=rows.height)
+    code, period = np.divmod(kept, span)
+    period += low
+    return Block(code, period, many, {name: {"n": many, **kinds} for name, kinds in held.items()})
+
+
+def _starts(cell: Ticks) -> tuple[Ticks, Ticks]:
+    """Where each value of a sorted array begins, and the values."""
+    first = np.ones(len(cell), dtype=bool)
+    np.not_equal(cell[1:], cell[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    return starts, cell[starts]
+
+
+def _taken(kind: str, values: Ticks, starts: Ticks) -> Ticks:
+    """The sum, least or largest of runs of rising values."""
+    match kind:
+        case "sum":
+            return np.asarray(np.add.reduceat(values, starts))
+        case "min":
+            return values[starts]
+        case _:
+            return np.asarray(values[np.append(starts[1:], len(values)) - 1])
 
 
 def _grouped(rows: pl.DataFrame, made: list[pl.Expr]) -> pl.DataFrame:

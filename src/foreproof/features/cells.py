@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from foreproof.core.clock import Ticks, is_integer, tick_values
+from foreproof.core.clock import FOREVER, Ticks, is_integer, tick_values
 from foreproof.core.contract import BATCH, DELETED, HAPPENED, KNOWN, UNTIL, Column
 from foreproof.core.grid import Grid
 from foreproof.core.view import Table
@@ -33,6 +33,8 @@ FAR = 2**60
 CODE, PERIOD, VALUE, SINCE, COUNT = "_code", "_period", "_value", "_since", "_count"
 _CELL = [CODE, PERIOD, SINCE, UNTIL]
 _OUTSIDE = 2**61
+_RUNS = 4
+"""How long runs of equal ticks are, where it pays to look at each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ def clocked(
     stays = [~pl.col(DELETED), *(pl.col(name).is_not_null() for name in by)]
     stays += [_among(table, name, words) for name, words in keep]
     stays += [~_among(table, name, words) for name, words in drop]
+    # most tables never changed a row
+    forever = table.versions.select(pl.col(UNTIL).min() == FOREVER).item()
     rows = (
         table.versions.lazy()
         .filter(pl.all_horizontal(stays))
@@ -155,27 +159,30 @@ def clocked(
             *(value.alias(name) for name, value in values.items()),
             *(pl.col(name).to_physical().cast(pl.Int64).fill_null(-_OUTSIDE) for name in (HAPPENED, KNOWN)),
             *([BATCH] if order else []),
-            UNTIL,
+            *([] if forever else [UNTIL]),
         )
         .collect()
     )
     happened, known = tick_values(rows[HAPPENED]), tick_values(rows[KNOWN])
     period = period_numbers(grid, happened)
-    since = period if np.array_equal(happened, known) else period_numbers(grid, known)
-    until = period_numbers(grid, tick_values(rows[UNTIL]))
-    ends = pl.lit(FAR, dtype=pl.Int64).alias(UNTIL) if (until == FAR).all() else pl.Series(UNTIL, until)
-    begins = pl.col(PERIOD).alias(SINCE) if since is period else pl.Series(SINCE, since)
-    kept = list(rows.columns if order else [*by, *values])
-    fine = bool((since < until).all())
-    del until
+    begins: pl.Expr | pl.Series = pl.col(PERIOD).alias(SINCE)
+    ends: pl.Expr | pl.Series = pl.lit(FAR, dtype=pl.Int64).alias(UNTIL)
+    if not forever:
+        ends = pl.Series(UNTIL, period_numbers(grid, tick_values(rows[UNTIL])))
+    if not np.array_equal(happened, known):
+        begins = pl.Series(SINCE, period_numbers(grid, known))
+    kept = [*by, *values, *((HAPPENED, KNOWN, BATCH) if order else ())]
     rows = rows.select(kept).with_columns(pl.Series(PERIOD, period)).with_columns(begins, ends)
-    return rows if fine else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
+    return rows if forever else rows.filter(pl.col(SINCE) < pl.col(UNTIL))
 
 
 def period_numbers(grid: Grid, values: Ticks) -> Ticks:
     """`grid.index`, with BEGINNING and FOREVER as -FAR and FAR: no calendar reaches them."""
-    if len(values) > 1 and values[0] == values[-1] and (values == values[0]).all():
-        return np.full(len(values), period_numbers(grid, values[:1])[0], dtype=np.int64)
+    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
+    if len(values) > _RUNS * (len(starts) + 1):
+        # rows in the order of time: each run of equal ticks once
+        starts = np.append(0, starts)
+        return np.repeat(period_numbers(grid, values[starts]), np.diff(starts, append=len(values)))
     if not len(values) or (values.min() > -_OUTSIDE and values.max() < _OUTSIDE):
         return grid.index(values)
     inside = np.abs(values) < _OUTSIDE

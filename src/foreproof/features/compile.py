@@ -22,6 +22,7 @@ from foreproof.features import ahead, calendar, encoders, events, lags, rhythm, 
 from foreproof.features.cells import (
     FAR,
     Reading,
+    Values,
     cells,
     coded,
     facts,
@@ -30,7 +31,7 @@ from foreproof.features.cells import (
     shared_columns,
     stored_number,
 )
-from foreproof.features.context import Column, Context, Demand, Ledgers, Shape, Sourced, Text, open_chunk
+from foreproof.features.context import Asked, Column, Context, Demand, Ledgers, Shape, Sourced, Text, open_chunk
 from foreproof.features.declare import Feature, check_law
 from foreproof.features.gather import coarser, event_source
 from foreproof.features.kernels import Bools, earliest
@@ -121,11 +122,14 @@ def compile_rows(
     start = earliest(series.cells, cutoffs=points, size=series.size)
     seen = _viewed(database, features, points, grid=spec.grid, entity=spec.by)
     whole = Context(spec.grid, points, steps, start, sources, {}, shape, viewed=seen, names=series.keys)
-    ledgers = _ledgers(database, features, points, keys=series.keys, size=series.size, grid=spec.grid)
+    ledgers = _ledgers(database, features, keys=series.keys, size=series.size, grid=spec.grid)
     width = len(points) * (_CELL_BYTES * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4)
     chunks = batches(_wanted(series, entities), max(1, CHUNK_BYTES // max(width, 1)))
     return pl.concat(
-        [_chunk(open_chunk(whole, demands, codes, ledgers), features, start[codes] <= points) for codes in chunks]
+        [
+            _rows(open_chunk(whole, demands, codes, ledgers, exists=exists), features, exists)
+            for codes, exists in ((codes, start[codes] <= points) for codes in chunks)
+        ]
     )
 
 
@@ -168,12 +172,11 @@ def pair_chunks(
     seen = _viewed(database, features, points, grid=grid, entity=population.entity)
     shape = Shape(steps, 0, sweeps=False)
     whole = Context(grid, points, steps, start, sources, {}, shape, viewed=seen, names=population.keys)
-    ledgers = _ledgers(database, features, points, keys=population.keys, size=size, grid=grid)
-    borders = sum(len(at) for _, at in ledgers.values())
-    most = max(1, PAIR_BYTES // (8 * (len(points) * len(features) + 4 * borders) or 1))
+    ledgers = _ledgers(database, features, keys=population.keys, size=size, grid=grid)
+    most = max(1, PAIR_BYTES // (8 * len(points) * max(1, len(features))))
     for codes in batches(np.arange(size, dtype=np.int64), most):
-        context = open_chunk(whole, {}, codes, ledgers)
-        yield _chunk(context, features, population.member[codes])
+        exists = population.member[codes]
+        yield _rows(open_chunk(whole, {}, codes, ledgers, exists=exists), features, exists)
 
 
 def _viewed(
@@ -183,16 +186,13 @@ def _viewed(
     return {f: viewed.values_by_cutoff(database, f, points, grid=grid, entity=entity) for f in made}
 
 
-def _ledgers(
-    database: Database, features: Sequence[Feature], points: Ticks, *, keys: pl.DataFrame, size: int, grid: Grid
-) -> Ledgers:
-    """Each reading of events, once, with every period at which a window on it begins or ends."""
+def _ledgers(database: Database, features: Sequence[Feature], *, keys: pl.DataFrame, size: int, grid: Grid) -> Ledgers:
+    """Each reading of events, once."""
     tallies: dict[Events, list[Tally]] = {}
     for feature in features:
         for tally in getattr(feature, "tallies", ()):
             tallies.setdefault(tally.events, []).append(tally)
     sources: dict[Events, EventSource] = {}
-    borders = {}
     # the finest first: coarser ones may be made of it
     shared = {read: _shared(database[read.table], read, keys) for read in tallies}
     for read in sorted(tallies, key=lambda read: -len(shared[read])):
@@ -204,9 +204,7 @@ def _ledgers(
         if finer is not None:
             source = coarser(sources[finer], wanted, key=key, size=own.height if shared[read] else 1)
         sources[read] = source or event_source(table, read, wanted, keys=own, key=key, grid=grid)
-        backs = {tally.lag for tally in wanted} | {t.lag + t.window for t in wanted if t.window is not None}
-        borders[read] = np.unique(points[:, None] - np.array(sorted(backs), dtype=np.int64))
-    return {read: (sources[read], borders[read]) for read in tallies}
+    return sources
 
 
 def _finer(fine: Events, coarse: Events) -> bool:
@@ -234,36 +232,31 @@ def batches(codes: Ticks, size: int) -> list[Ticks]:
     return [codes[low : low + size] for low in range(0, max(len(codes), 1), size)]
 
 
-def _chunk(context: Context, features: Sequence[Feature], exists: Bools) -> pl.DataFrame:
+def _rows(context: Context, features: Sequence[Feature], exists: Bools) -> pl.DataFrame:
     """The rows of some entities, named, where they exist (E x C)."""
-    row, cutoff = np.nonzero(exists)
-    steps = len(context.steps)
-    at = context.grid.at(context.cutoffs)[np.repeat(cutoff, steps)]
+    entity, steps = context.entity, len(context.steps)
+    at = context.grid.at(context.cutoffs)[np.repeat(context.turn, steps)]
     index = [
-        *(context.names[np.repeat(row, steps)].get_columns() if context.names.width else []),
+        *(context.names[np.repeat(entity, steps)].get_columns() if context.names.width else []),
         time_column(CUTOFF, at, integer=context.grid.integer),
-        pl.Series(STEP, np.tile(context.steps, len(row)), dtype=pl.Int64),
+        pl.Series(STEP, np.tile(context.steps, len(entity)), dtype=pl.Int64),
     ]
-    # the places of the rows in an array of entities by cutoffs, and in one laid out cutoff by cutoff
-    places = row * exists.shape[1] + cutoff, cutoff * exists.shape[0] + row
     made = [
-        _column(feature, FAMILIES[type(feature)].column(context, feature), exists, places, steps)
+        _column(feature, FAMILIES[type(feature)].column(context, feature), exists, steps, rows=len(entity))
         for feature in features
     ]
     return pl.DataFrame([*index, *made])
 
 
-def _column(feature: Feature, made: Column, exists: Bools, places: tuple[Ticks, Ticks], steps: int) -> pl.Series:
-    """[E, C, S] to one value for each row that exists."""
-    array = made.place if isinstance(made, Text) else made
-    if array.shape == (*exists.shape, 1):
-        plane = array[:, :, 0]
-        turned = plane.T.flags.c_contiguous
-        flat = np.take((plane.T if turned else np.ascontiguousarray(plane)).reshape(-1), places[turned])
+def _column(feature: Feature, made: Column, exists: Bools, steps: int, *, rows: int) -> pl.Series:
+    """[E, C, S], or a value a row, to one value for each row that exists and step."""
+    if isinstance(made, Asked):
+        flat: Values = made.values
     else:
+        array = made.place if isinstance(made, Text) else made
         flat = np.broadcast_to(array, (*exists.shape, array.shape[2]))[exists]
-    if flat.shape != (len(places[0]) * steps,):
-        flat = np.broadcast_to(flat.reshape(len(places[0]), array.shape[2]), (len(places[0]), steps)).reshape(-1)
+    if flat.shape != (rows * steps,):
+        flat = np.broadcast_to(flat.reshape(rows, -1 if rows else 1), (rows, steps)).reshape(-1)
     if isinstance(made, Text):
         place = pl.Series(flat, dtype=pl.Int64)
         return made.values.gather(place.set(place < 0, None)).alias(feature.name)

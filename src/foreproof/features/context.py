@@ -34,7 +34,14 @@ class Text:
     place: Ticks
 
 
-Column = Floats | Text
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A column with one value for each row of the context, the same for all steps."""
+
+    values: Floats
+
+
+Column = Floats | Text | Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +80,18 @@ class Sourced:
         return int(self.key.max(initial=-1)) + 1
 
 
+def _none() -> Ticks:
+    return np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A chunk of E series at C cutoffs (period numbers) for S steps.
+    """A chunk of E series at C cutoffs (period numbers) for S steps, and the R of E x C that are asked for.
 
     start: E x C, the first period with a visible fact, FAR where a series had not begun. sources: by `None` for y, by
     reading, and by feature for what is looked up. ledgers: events, for what needs no
-    series. viewed: by feature, a frame a cutoff. names: the entities' columns.
+    series. viewed: by feature, a frame a cutoff. names: the entities' columns. entity, turn: R each, whose row it is, and the
+    position of its cutoff.
     """
 
     grid: Grid
@@ -92,6 +104,13 @@ class Context:
     ledgers: Mapping[Events, Ledger] = field(default_factory=dict)
     viewed: Mapping[Feature, Sequence[pl.DataFrame]] = field(default_factory=dict)
     names: pl.DataFrame = field(default_factory=pl.DataFrame)
+    entity: Ticks = field(default_factory=_none)
+    turn: Ticks = field(default_factory=_none)
+
+    @property
+    def ends(self) -> Ticks:
+        """R: the cutoff of each row."""
+        return np.take(self.cutoffs, self.turn)
 
     def at(self, reading: Reading | None, lag: int) -> tuple[Values, Bools]:
         """E x C: the stored value `lag` steps before each cutoff, by the gap rule, and where there is one."""
@@ -137,8 +156,10 @@ def by_step(lags: Sequence[int], make: Callable[[int], Floats]) -> Floats:
     return np.stack([made[lag] for lag in lags], axis=-1)
 
 
-def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes: Ticks, ledgers: Ledgers) -> Context:
-    """The context of some entities, with the panels and ledgers that the features asked for. codes: rising."""
+def open_chunk(
+    context: Context, demands: Mapping[Reading | None, Ticks], codes: Ticks, ledgers: Ledgers, *, exists: Bools
+) -> Context:
+    """The context of some entities, with the panels and ledgers that the features asked for. codes: rising. exists: E x C."""
     sources = {name: source.part(codes) for name, source in context.sources.items()}
     panels = {}
     for reading, lags in demands.items():
@@ -148,19 +169,27 @@ def open_chunk(context: Context, demands: Mapping[Reading | None, Ticks], codes:
             lags = np.arange(lags[0], lags[-1] + 1, dtype=np.int64)
         gather = carried if source.gap == "carry" else panel
         panels[reading] = gather(source.cells, cutoffs=context.cutoffs, lags=lags, size=source.size)
-    opened = {
-        events: source.open(codes, cutoffs=context.cutoffs, borders=borders)
-        for events, (source, borders) in ledgers.items()
-    }
+    entity, turn = np.nonzero(exists)
+    opened = {events: source.open(codes[entity], turn, cutoffs=context.cutoffs) for events, source in ledgers.items()}
     names = context.names[codes] if context.names.width else context.names
-    return replace(context, start=context.start[codes], sources=sources, panels=panels, ledgers=opened, names=names)
+    return replace(
+        context,
+        start=context.start[codes],
+        sources=sources,
+        panels=panels,
+        ledgers=opened,
+        names=names,
+        entity=entity,
+        turn=turn,
+    )
 
 
-Ledgers = Mapping[Events, tuple[EventSource, Ticks]]
-"""What events are read from, and the borders of all windows on them."""
+Ledgers = Mapping[Events, EventSource]
+"""What events are read from."""
 NEVER = FAR
 
 __all__ = [
+    "Asked",
     "Column",
     "Context",
     "Demand",

@@ -13,7 +13,7 @@ import numpy as np
 from foreproof.core.section import Section
 from foreproof.errors import BadInput, LawError
 from foreproof.features.cells import Values
-from foreproof.features.context import Context, Floats
+from foreproof.features.context import Asked, Context, Floats
 from foreproof.features.declare import Meta, at_least, past, span
 from foreproof.features.ledger import Events, Tally
 
@@ -82,7 +82,7 @@ class Rate:
         return needed
 
 
-def rate_column(context: Context, feature: Rate) -> Floats:
+def rate_column(context: Context, feature: Rate) -> Asked:
     """See `Rate`; null before anything happened."""
     everything = context.ledgers[feature.everything]
     pairs = everything.distinct(f"{feature.unit}+{feature.item}", feature.lag, feature.window)
@@ -92,7 +92,7 @@ def rate_column(context: Context, feature: Rate) -> Floats:
         n = context.ledgers[met].distinct(feature.unit, feature.lag, feature.window)
         d = context.ledgers[known].distinct(feature.unit, feature.lag, None)
         rate = _share(n + feature.prior * rate, d + feature.prior)
-    return np.where(units > 0, rate, np.nan)[:, :, None]
+    return Asked(np.where(units > 0, rate, np.nan))
 
 
 def parse_rate(section: Section, of: Events) -> list[Rate]:

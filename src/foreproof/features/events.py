@@ -14,7 +14,7 @@ import numpy as np
 
 from foreproof.errors import BadInput
 from foreproof.features.cells import Values
-from foreproof.features.context import Context, Floats
+from foreproof.features.context import Asked, Context, Floats
 from foreproof.features.declare import Meta, at_least, past, span, word
 from foreproof.features.ledger import Events, Kind, Tally
 
@@ -232,57 +232,58 @@ class Trend:
         return [tally for part in self.windows for tally in part.tallies]
 
 
-def over_column(context: Context, feature: Over) -> Floats:
+def over_column(context: Context, feature: Over) -> Asked:
     """See `Over`."""
-    return over(context, feature)[:, :, None]
+    return Asked(over(context, feature))
 
 
-def against_column(context: Context, feature: Against) -> Floats:
+def against_column(context: Context, feature: Against) -> Asked:
     """See `Against`."""
     near, base = (over(context, part) for part in feature.parts)
-    return (_by(near, base) if feature.kind == "ratio" else near - base)[:, :, None]
+    return Asked(by(near, base) if feature.kind == "ratio" else near - base)
 
 
-def share_column(context: Context, feature: Share) -> Floats:
+def share_column(context: Context, feature: Share) -> Asked:
     """See `Share`."""
     own, whole = (over(context, part) for part in feature.parts)
-    return _by(own, whole)[:, :, None]
+    return Asked(by(own, whole))
 
 
-def trend_column(context: Context, feature: Trend) -> Floats:
+def trend_column(context: Context, feature: Trend) -> Asked:
     """See `Trend`."""
-    total = np.zeros(context.start.shape)
+    total = np.zeros(context.turn.shape)
     middle = (feature.parts - 1) / 2
     for j, part in enumerate(feature.windows):
         total += (j - middle) * over(context, part)
-    return (total / sum((j - middle) ** 2 for j in range(feature.parts)))[:, :, None]
+    return Asked(total / sum((j - middle) ** 2 for j in range(feature.parts)))
 
 
 def over(context: Context, feature: Over) -> Floats:
-    """E x C: the statistic, NaN for null."""
+    """The statistic of each row, NaN for null."""
     ledger, lag, window = context.ledgers[feature.of], feature.lag, feature.window
     match feature.stat:
         case "count":
-            return ledger.rows(lag, window).astype(np.float64)
+            return ledger.rows(lag, window).astype(np.float64, copy=False)
         case "active":
-            return ledger.active(lag, window).astype(np.float64)
+            return ledger.active(lag, window).astype(np.float64, copy=False)
         case "distinct":
-            return ledger.distinct(feature.column, lag, window).astype(np.float64)
+            return ledger.distinct(feature.column, lag, window).astype(np.float64, copy=False)
         case "sum":
             return np.asarray(ledger.total(feature.column, lag, window) / ledger.numbers[feature.column].scale)
         case "mean":
             total = ledger.total(feature.column, lag, window)
-            return _by(total, ledger.count(feature.column, lag, window) * ledger.numbers[feature.column].scale)
+            return by(total, ledger.count(feature.column, lag, window) * ledger.numbers[feature.column].scale)
         case "last":
             return ledger.last(feature.column, lag)
         case "min" | "max":
             return ledger.extreme(feature.stat, feature.column, lag, window)
 
 
-def _by(a: Values, b: Values) -> Floats:
+def by(a: Values, b: Values) -> Floats:
     """A / b, NaN where b is 0."""
-    found: Floats = np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b != 0)
-    return found
+    base = b.astype(np.float64)
+    base[base == 0.0] = np.nan
+    return np.asarray(a / base)
 
 
 EVENT_STATS = get_args(EventStat)
@@ -296,6 +297,7 @@ __all__ = [
     "Trend",
     "Versus",
     "against_column",
+    "by",
     "over",
     "over_column",
     "share_column",

@@ -44,7 +44,8 @@ def event_source(
         name: Number(column.scale, column.type == "real", tuple(sorted(kinds[name]))) for name, column in found.items()
     }
     restless = (pl.col(SINCE) > pl.col(PERIOD)) | (pl.col(UNTIL) < FAR)
-    moving = rows.filter(restless).select(CODE, PERIOD).unique()
+    still = rows.select((pl.col(UNTIL).min() == FAR) & (pl.col(SINCE) <= pl.col(PERIOD)).all()).item()
+    moving = (rows.clear() if still else rows.filter(restless)).select(CODE, PERIOD).unique()
     whole = rows.height == table.rows.height and not moving.height
     if moving.height:
         calm = rows.join(moving, on=[CODE, PERIOD], how="anti", maintain_order="left")
@@ -87,15 +88,19 @@ def _code_of(words: Mapping[str, pl.Series]) -> pl.Expr:
 
     Text is compared once, with the words of its own column; rows are matched by numbers after that.
     """
-    code = pl.lit(0, dtype=pl.Int64)
-    for name, own in words.items():
-        code = code * len(own) + _place(pl.col(name), own)
-    return code
+    kind = pl.UInt32() if prod(len(own) for own in words.values()) < 2**31 else pl.Int64()
+    places = [(len(own), _place(pl.col(name), own).cast(kind)) for name, own in words.items()]
+    if not places:
+        return pl.lit(0, dtype=pl.Int64)
+    code = places[0][1]
+    for many, place in places[1:]:
+        code = code * many + place
+    return code.cast(pl.Int64)
 
 
 def _place(column: pl.Expr, words: pl.Series) -> pl.Expr:
     if words.dtype == pl.String:
-        return column.cast(pl.Enum(words), strict=False).to_physical().cast(pl.Int64)
+        return column.cast(pl.Enum(words), strict=False).to_physical()
     places = np.arange(len(words), dtype=np.int64)
     return column.replace_strict(words, pl.Series(places), default=None, return_dtype=pl.Int64)
 

@@ -9,7 +9,7 @@ restless keeps its bits (law 8).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from foreproof.core.clock import Ticks
 from foreproof.core.contract import UNTIL
 from foreproof.features.blocks import Block, Number, block_of
 from foreproof.features.cells import CODE, FAR, PERIOD, SINCE, Values, Where
+from foreproof.features.spans import counted, extremes, running
 
 Floats = npt.NDArray[np.float64]
 Extreme = Literal["min", "max"]
@@ -90,93 +91,91 @@ class EventSource:
     numbers: Mapping[str, Number]
     whole: bool = False
 
-    def open(self, entities: Ticks, *, cutoffs: Ticks, borders: Ticks) -> Ledger:
-        """The ledger of some entities at C cutoffs; borders: every period at which one of their windows begins or ends."""
-        keys, key = np.unique(self.key[entities], return_inverse=True)
-        low, high = (int(keys[0]), int(keys[-1]) + 1) if len(keys) else (0, 0)
+    def open(self, entities: Ticks, turn: Ticks, *, cutoffs: Ticks) -> Ledger:
+        """The ledger of R questions: an entity, and the position of a cutoff in `cutoffs`."""
+        asked = self.key[entities]
+        low, high = (int(asked.min()), int(asked.max()) + 1) if len(asked) else (0, 0)
         first, last = np.searchsorted(self.calm.code, [low, high])
         calm = self.calm.among(int(first), int(last))
-        code = calm.code - low
-        inside = self.restless.filter(pl.col(CODE).is_between(low, high - 1))
-        restless = inside.with_columns(pl.col(CODE) - low)
-        if restless.height:
-            blocks = [block_of(_seen(restless, cutoff), self.numbers) for cutoff in cutoffs.tolist()]
-        else:
-            blocks = [self.calm.among(0, 0)] * len(cutoffs)
-        different = {name: _part(held, low, high) for name, held in self.different.items()}
-        place = keys[key.reshape(-1)] - low
+        restless = _among(self.restless, low, high)
+        late = cutoffs.tolist() if restless.height else []
+        size, place = high - low, None
+        key, spot = asked - low, turn * (high - low) + (asked - low)
+        if size * len(cutoffs) < len(asked):
+            # many entities share a key: each key is answered once a cutoff
+            place, spot = spot, np.arange(size * len(cutoffs))
+            key = np.tile(np.arange(size), len(cutoffs))
         return Ledger(
-            key=place,
-            size=high - low,
+            key=key,
+            spot=spot,
+            place=place,
+            size=size,
             cutoffs=cutoffs,
-            borders=borders,
-            calm=Block(code, calm.period, calm.rows, calm.numbers),
-            restless=blocks,
-            different=different,
+            calm=Block(calm.code - low, calm.period, calm.rows, calm.numbers),
+            restless=[block_of(_seen(restless, cutoff), self.numbers) for cutoff in late],
+            different={name: _part(held, low, high) for name, held in self.different.items()},
             numbers=self.numbers,
-            alone=len(place) == high - low and bool((place == np.arange(len(place))).all()),
         )
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The events of E entities with K keys at C cutoffs. Every answer is E x C, in stored units.
+    """The events of K keys at C cutoffs, for R questions: every answer has R values, in stored units.
 
-    alone: whether entity e is key e.
+    Q questions are worked on: the R themselves, or, where these are more, all C x K (`place` then says which is whose).
+    key: Q, of each. spot: Q, its position in an array of C x K. restless: by cutoff, or none where nothing is.
     """
 
     key: Ticks
+    spot: Ticks
+    place: Ticks | None
     size: int
     cutoffs: Ticks
-    borders: Ticks
     calm: Block
     restless: list[Block]
     different: Mapping[str, Different]
     numbers: Mapping[str, Number]
-    alone: bool
     memo: dict[Any, Any] = field(default_factory=dict)
 
-    def rows(self, lag: int, window: int | None) -> Ticks:
+    def rows(self, lag: int, window: int | None) -> Values:
         """How many rows happened in (cutoff - lag - window, cutoff - lag]."""
-        return self._each(self._swept("rows", lambda block: block.rows, lag, window))
+        return self._swept("rows", lambda block: block.rows, lag, window)
 
-    def active(self, lag: int, window: int | None) -> Ticks:
+    def active(self, lag: int, window: int | None) -> Values:
         """In how many periods something happened."""
-        return self._each(self._swept("active", lambda block: np.ones_like(block.rows), lag, window))
+        found = self._upto(lag) - self._from(lag, window)
+        return self._each(self._with_late(found, np.add, 0, lambda block: np.ones_like(block.rows), lag, window))
 
-    def count(self, column: str, lag: int, window: int | None) -> Ticks:
+    def count(self, column: str, lag: int, window: int | None) -> Values:
         """How many numbers of a column there are."""
-        return self._each(self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window))
+        return self._swept(("n", column), lambda block: block.numbers[column]["n"], lag, window)
 
     def total(self, column: str, lag: int, window: int | None) -> Values:
-        """The sum of a column; Int64 where it is exact, else floats added from the oldest period on."""
+        """The sum of a column: whole where it is exact, else floats added from the oldest period on."""
         if not self.numbers[column].real:
-            swept = self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)
-            return self._each(swept)
+            return self._swept(("sum", column), lambda block: block.numbers[column]["sum"], lag, window)
         total = np.zeros((len(self.cutoffs), self.size))
         for i, cutoff in enumerate(self.cutoffs.tolist()):
             low = -FAR if window is None else cutoff - lag - window
             seen = self._merged(i, cutoff - lag, low)
             total[i] = np.bincount(seen.code, weights=seen.numbers[column]["sum"], minlength=self.size)
-        return self._each(total)
+        return self._each(np.take(total, self.spot))
 
     def extreme(self, kind: Extreme, column: str, lag: int, window: int | None) -> Floats:
         """The least or the largest number of a column, in its unit; NaN where there is none."""
-        least = kind == "min"
-        fold = np.minimum if least else np.maximum
-        blank = np.inf if least else -np.inf
-        high, low = self._at(lag), None if window is None else self._at(lag + window)
-        held = self._buckets(
-            (kind, column), lambda block: _units(block, column, kind, self.numbers[column].scale), fold, blank
-        )
-        found = np.full((len(self.cutoffs), self.size), blank)
-        for i, cutoff in enumerate(self.cutoffs.tolist()):
-            first = 0 if low is None else low[i] + 1
-            if first <= high[i]:
-                found[i] = fold.reduce(held[first : high[i] + 1], axis=0)
-            block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
-            fold.at(found[i], block.code, _units(block, column, kind, self.numbers[column].scale))
-        return self._each(np.where(np.isinf(found), np.nan, found))
+        fold, blank = (np.minimum, np.inf) if kind == "min" else (np.maximum, -np.inf)
+        scale = self.numbers[column].scale
+
+        def units(block: Block) -> Floats:
+            numbers = block.numbers[column]
+            return np.where(numbers["n"] > 0, numbers[kind] / scale, blank)
+
+        if (kind, column) not in self.memo:
+            self.memo[kind, column] = units(self.calm)
+        found = extremes(self.memo[kind, column], self._from(lag, window), self._upto(lag), fold=fold, blank=blank)
+        found = self._with_late(found, fold, blank, units, lag, window)
+        found[np.isinf(found)] = np.nan
+        return self._each(found)
 
     def last(self, column: str, lag: int) -> Floats:
         """The last number of a column at or before cutoff - lag, in its unit; NaN where there is none."""
@@ -186,33 +185,39 @@ class Ledger:
             there = seen.where(seen.numbers[column]["n"] > 0)
             # cells rise in period, and of equal targets the last assignment stays
             found[i, there.code] = there.numbers[column]["last"] / self.numbers[column].scale
-        return self._each(found)
+        return self._each(np.take(found, self.spot))
 
     def newest(self, lag: int) -> Ticks:
         """The last period <= cutoff - lag in which something happened, -FAR where there is none."""
-        return self._each(self._edge(np.maximum, -FAR, lag))
+        if ("newest", lag) not in self.memo:
+            before, end = np.append(-FAR, self.calm.period), self._upto(lag)
+            found = np.where(end > self._first(), np.take(before, end), -FAR)
+            found = self._with_late(found, np.maximum, -FAR, lambda block: block.period, lag, None)
+            self.memo["newest", lag] = self._each(found)
+        return np.asarray(self.memo["newest", lag])
 
     def oldest(self, lag: int) -> Ticks:
         """The first period <= cutoff - lag in which something happened, FAR where there is none."""
-        return self._each(self._edge(np.minimum, FAR, lag))
+        if ("oldest", lag) not in self.memo:
+            after, first = np.append(self.calm.period, FAR), self._first()
+            found = np.where(self._upto(lag) > first, np.take(after, first), FAR)
+            found = self._with_late(found, np.minimum, FAR, lambda block: block.period, lag, None)
+            self.memo["oldest", lag] = self._each(found)
+        return np.asarray(self.memo["oldest", lag])
 
     def distinct(self, column: str, lag: int, window: int | None) -> Ticks:
         """How many different values a column has in the window."""
         held = self.different[column]
         gone = held.following if window is None else np.minimum(held.following, held.period + window)
-        shift = self.cutoffs - lag
-        entered, left = (
-            _running(place * self.size + held.code, np.ones_like(held.code), len(self.borders), self.size)
-            for place in (np.searchsorted(self.borders, moved, side="left") for moved in (held.period, gone))
-        )
-        at = np.searchsorted(self.borders, shift)
-        found: Ticks = (entered - left)[at]
+        ends = self.cutoffs - lag
+        entered = counted(held.code, held.period, ends, size=self.size)
+        found = entered - counted(held.code, gone, ends, size=self.size)
         for i, cutoff in enumerate(self.cutoffs.tolist() if held.restless.height else []):
             low = -FAR if window is None else cutoff - lag - window
             seen = _seen(held.restless, cutoff).filter(pl.col(PERIOD) <= cutoff - lag, pl.col(PERIOD) > low)
             codes = seen.select(CODE, "_named").unique()[CODE].to_numpy()
             found[i] += np.bincount(codes, minlength=self.size)
-        return self._each(found)
+        return self._each(np.take(found, self.spot))
 
     def decayed(self, column: str, half_life: float, lag: int) -> Floats:
         """The sum over all cells of 2^(-(cutoff - lag - period) / half_life) x rows, or x a column's sum, in stored units."""
@@ -224,67 +229,63 @@ class Ledger:
             table = np.array([2.0 ** (-step / half_life) for step in range(int(age.max(initial=0)) + 1)])
             weights = seen.numbers[column]["sum"] if column else seen.rows
             total[i] = np.bincount(seen.code, weights=table[age] * weights, minlength=self.size)
-        return self._each(total)
+        return self._each(np.take(total, self.spot))
 
-    def _swept(self, name: Any, weights: Any, lag: int, window: int | None) -> Ticks:
-        """C x K: integer weights of the cells with period in (cutoff - lag - window, cutoff - lag]."""
-        if name not in self.memo:
-            at = self._places() * self.size + self.calm.code
-            self.memo[name] = _running(at, weights(self.calm), len(self.borders), self.size)
-        if (name, lag, window) in self.memo:
-            return np.asarray(self.memo[name, lag, window])
-        running = self.memo[name]
-        found: Ticks = running[self._at(lag)]
-        if window is not None:
-            found -= running[self._at(lag + window)]
+    def _swept(self, name: Any, weights: Callable[[Block], Ticks], lag: int, window: int | None) -> Values:
+        """Integer weights of the cells with period in (cutoff - lag - window, cutoff - lag], added up."""
+        if (name, lag, window) not in self.memo:
+            if name not in self.memo:
+                self.memo[name] = running(weights(self.calm))
+            low = np.take(self.memo[name], self._first()) if window is None else self._run(name, lag + window)
+            found = self._with_late(self._run(name, lag) - low, np.add, 0, weights, lag, window)
+            self.memo[name, lag, window] = self._each(found)
+        return np.asarray(self.memo[name, lag, window])
+
+    def _run(self, name: Any, back: int) -> Values:
+        """Q: the running sum of calm cells up to cutoff - back, those of keys before included."""
+        if (name, back) not in self.memo:
+            self.memo[name, back] = np.take(self.memo[name], self._upto(back))
+        return np.asarray(self.memo[name, back])
+
+    def _with_late(
+        self, found: Values, fold: Any, blank: float, values: Callable[[Block], Values], lag: int, window: int | None
+    ) -> Values:
+        """Q: what calm cells gave, folded with the values of the restless cells in the windows."""
+        if not self.restless:
+            return found
+        late = np.full((len(self.cutoffs), self.size), blank, dtype=found.dtype)
         for i, cutoff in enumerate(self.cutoffs.tolist()):
-            if len(self.restless[i].code):
-                block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
-                np.add.at(found[i], block.code, weights(block))
-        self.memo[name, lag, window] = found
-        return found
+            block = _within(self.restless[i], cutoff - lag, -FAR if window is None else cutoff - lag - window)
+            fold.at(late[i], block.code, values(block))
+        return np.asarray(fold(found, np.take(late, self.spot)))
 
-    def _edge(self, fold: Any, blank: int, lag: int) -> Ticks:
-        name = ("edge", blank, lag)
-        if name not in self.memo:
-            place = np.searchsorted(self.cutoffs - lag, self.calm.period, side="left")
-            held = np.full((len(self.cutoffs) + 1) * self.size, blank, dtype=np.int64)
-            fold.at(held, place * self.size + self.calm.code, self.calm.period)
-            found = fold.accumulate(held.reshape(len(self.cutoffs) + 1, self.size)[:-1], axis=0)
-            for i, cutoff in enumerate(self.cutoffs.tolist()):
-                block = _within(self.restless[i], cutoff - lag, -FAR)
-                fold.at(found[i], block.code, block.period)
-            self.memo[name] = found
-        return np.asarray(self.memo[name])
+    def _upto(self, back: int) -> Ticks:
+        """Q: where the calm cells of the key with period <= cutoff - back end."""
+        if ("upto", back) not in self.memo:
+            inside = counted(self.calm.code, self.calm.period, self.cutoffs - back, size=self.size)
+            self.memo["upto", back] = np.take(inside, self.spot) + self._first()
+        return np.asarray(self.memo["upto", back])
 
-    def _buckets(self, name: Any, values: Any, fold: Any, blank: float) -> Any:
-        """(borders + 1) x K: the fold of calm cells between one border and the next."""
-        if name not in self.memo:
-            place = self._places()
-            width = len(self.borders) + 1
-            held = np.full(self.size * width, blank)
-            fold.at(held, place * self.size + self.calm.code, values(self.calm))
-            self.memo[name] = held.reshape(width, self.size)
-        return self.memo[name]
+    def _first(self) -> Ticks:
+        """Q: where the calm cells of the key begin."""
+        if "first" not in self.memo:
+            self.memo["first"] = np.take(np.searchsorted(self.calm.code, np.arange(self.size)), self.key)
+        return np.asarray(self.memo["first"])
 
-    def _places(self) -> Ticks:
-        """The border at or after each calm cell."""
-        if "places" not in self.memo:
-            self.memo["places"] = np.searchsorted(self.borders, self.calm.period, side="left")
-        return np.asarray(self.memo["places"])
+    def _from(self, lag: int, window: int | None) -> Ticks:
+        """Q: where the calm cells of the window begin."""
+        return self._first() if window is None else self._upto(lag + window)
 
     def _each(self, found: Values) -> Values:
-        """C x K to E x C."""
-        return (found if self.alone else np.take(found, self.key, axis=1)).T
-
-    def _at(self, back: int) -> Ticks:
-        return np.searchsorted(self.borders, self.cutoffs - back)
+        """Q to R."""
+        return found if self.place is None else np.take(found, self.place)
 
     def _merged(self, place: int, end: int, low: int) -> Block:
         """The cells with period in (low, end] as the cutoff's view shows them, sorted by code and period."""
-        calm, other = _within(self.calm, end, low), _within(self.restless[place], end, low)
-        if not len(other.code):
+        calm = _within(self.calm, end, low)
+        if not self.restless:
             return calm
+        other = _within(self.restless[place], end, low)
         order = np.lexsort((np.append(calm.period, other.period), np.append(calm.code, other.code)))
         numbers = {
             name: {what: np.append(held, other.numbers[name][what])[order] for what, held in kinds.items()}
@@ -301,8 +302,14 @@ class Ledger:
 def _part(held: Different, low: int, high: int) -> Different:
     first, last = np.searchsorted(held.code, [low, high])
     part = slice(int(first), int(last))
-    restless = held.restless.filter(pl.col(CODE).is_between(low, high - 1)).with_columns(pl.col(CODE) - low)
-    return Different(held.code[part] - low, held.period[part], held.following[part], restless)
+    return Different(held.code[part] - low, held.period[part], held.following[part], _among(held.restless, low, high))
+
+
+def _among(rows: pl.DataFrame, low: int, high: int) -> pl.DataFrame:
+    """The rows of keys low ... high - 1, coded anew from 0."""
+    if not rows.height:
+        return rows
+    return rows.filter(pl.col(CODE).is_between(low, high - 1)).with_columns(pl.col(CODE) - low)
 
 
 def _seen(rows: pl.DataFrame, cutoff: int) -> pl.DataFrame:
@@ -314,23 +321,6 @@ def _within(block: Block, end: int, low: int) -> Block:
     if not len(block.code):
         return block
     return block.where((block.period > low) & (block.period <= end))
-
-
-def _units(block: Block, column: str, kind: str, scale: int) -> Floats:
-    numbers = block.numbers[column]
-    blank = np.inf if kind == "min" else -np.inf
-    return np.where(numbers["n"] > 0, numbers[kind] / scale, blank)
-
-
-def _running(at: Ticks, weights: Ticks, borders: int, size: int) -> Ticks:
-    """Borders x K: the sum of integer weights of the cells up to each border; at: where a cell is counted, border by border."""
-    held = np.zeros((borders + 1) * size, dtype=np.int64)
-    np.add.at(held, at, weights)
-    total = held.reshape(borders + 1, size)[:-1]
-    # whole lines at a time: numpy's own cumsum walks each key's few borders one by one
-    for line in range(1, borders):
-        total[line] += total[line - 1]
-    return total
 
 
 __all__ = ["Different", "EventSource", "Events", "Extreme", "Kind", "Ledger", "Tally"]

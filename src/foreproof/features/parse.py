@@ -11,7 +11,7 @@ from foreproof.core.section import Section
 from foreproof.errors import PlanError
 from foreproof.features.ahead import Ahead
 from foreproof.features.calendar import Calendar, CalendarPart, Holiday, HolidayPart
-from foreproof.features.cells import Gap, Reading, Reduce
+from foreproof.features.cells import Gap, Reading, Reduce, Where
 from foreproof.features.declare import Anchor, Feature, check_law
 from foreproof.features.lags import Age, Difference, Lag, SeasonalLag
 from foreproof.features.parse_events import KINDS as EVENT_KINDS
@@ -134,7 +134,7 @@ def _anchor(section: Section) -> Anchor:
 
 
 def _of(section: Section) -> Reading | None:
-    """`of: table.column`, or `of: table` to count rows."""
+    """`of: table.column`, or `of: table` to count rows, with `where` and `exclude`."""
     if "of" not in section:
         return None
     table, column = _path(section, "of")
@@ -142,7 +142,12 @@ def _of(section: Section) -> Reading | None:
     gap: Gap = section.choice("gap", get_args(Gap), default="zero" if aggregate in ("sum", "count") else "missing")
     if not column and aggregate != "count":
         raise PlanError(f"{section.path}.of", found=table, wanted=f"table.column to take the {aggregate} of")
-    return Reading(table, column, aggregate, gap)
+    keep, drop = (_where(section.section(name, default={})) for name in ("where", "exclude"))
+    return Reading(table, column, aggregate, gap, keep, drop)
+
+
+def _where(section: Section) -> Where:
+    return tuple((name, section.texts(name)) for name in section)
 
 
 def _path(section: Section, name: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from foreproof.errors import BadInput
 from foreproof.features.cells import FAR
-from foreproof.features.context import Context, Floats
+from foreproof.features.context import Asked, Context
 from foreproof.features.declare import Meta, past, word
 from foreproof.features.ledger import Events, Tally
 
@@ -169,10 +169,10 @@ class Decay:
         return [Tally(self.of, self.lag, None, "sum" if self.column else "rows", self.column)]
 
 
-def recency_column(context: Context, feature: Recency) -> Floats:
+def recency_column(context: Context, feature: Recency) -> Asked:
     """See `Recency`."""
     last = context.ledgers[feature.of].newest(feature.lag)
-    steps = np.where(last > -FAR, context.cutoffs - feature.lag - last, np.nan)
+    steps = np.where(last > -FAR, context.ends - feature.lag - last, np.nan)
     match feature.form:
         case "steps":
             found = steps
@@ -180,37 +180,33 @@ def recency_column(context: Context, feature: Recency) -> Floats:
             found = np.log1p(steps)
         case "inverse":
             found = np.where(last > -FAR, 1.0 / (1.0 + steps), 0.0)
-    return found[:, :, None]
+    return Asked(found)
 
 
-def tenure_column(context: Context, feature: Tenure) -> Floats:
+def tenure_column(context: Context, feature: Tenure) -> Asked:
     """See `Tenure`."""
     first = context.ledgers[feature.of].oldest(feature.lag)
-    steps = context.cutoffs - feature.lag - first
+    steps = context.ends - feature.lag - first
     found = np.searchsorted(np.array(feature.edges), steps, side="right") if feature.edges else steps
-    return np.where(first < FAR, found, np.nan)[:, :, None]
+    return Asked(np.where(first < FAR, found, np.nan))
 
 
-def rhythm_column(context: Context, feature: Rhythm) -> Floats:
+def rhythm_column(context: Context, feature: Rhythm) -> Asked:
     """See `Rhythm`."""
-    ledger, end = context.ledgers[feature.of], context.cutoffs - feature.lag
-    first, last, many = ledger.oldest(feature.lag), ledger.newest(feature.lag), ledger.active(feature.lag, None)
-    found: Floats = np.full(first.shape, np.nan)
+    ledger, end = context.ledgers[feature.of], context.ends - feature.lag
+    first, many = ledger.oldest(feature.lag), ledger.active(feature.lag, None)
     if feature.part == "hazard":
-        np.divide(many, end - first + 1, out=found, where=first < FAR)
-    else:
-        np.divide(last - first, many - 1, out=found, where=many > 1)
-    if feature.part == "due":
-        found += last - end
-    return found[:, :, None]
+        return Asked(np.where(first < FAR, many / (end - first + 1), np.nan))
+    last = ledger.newest(feature.lag)
+    interval = (last - first) / np.where(many > 1, many - 1, np.nan)
+    return Asked(interval + (last - end) if feature.part == "due" else interval)
 
 
-def decay_column(context: Context, feature: Decay) -> Floats:
+def decay_column(context: Context, feature: Decay) -> Asked:
     """See `Decay`."""
     ledger = context.ledgers[feature.of]
     scale = ledger.numbers[feature.column].scale if feature.column else 1
-    total: Floats = ledger.decayed(feature.column, feature.half_life, feature.lag) / scale
-    return total[:, :, None]
+    return Asked(ledger.decayed(feature.column, feature.half_life, feature.lag) / scale)
 
 
 def _end(lag: int) -> str:

@@ -16,7 +16,7 @@ from foreproof.core.clock import INSTANT, Moment, parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import parse_grid
 from foreproof.core.model import Frame, Model
-from foreproof.core.plan import Plan
+from foreproof.core.plan import Plan, parse_keep
 from foreproof.core.predict import CUTOFF
 from foreproof.core.section import Section
 from foreproof.core.view import Database, View
@@ -165,12 +165,13 @@ class ForecastPlan:
     cutoff: str
     left_out: tuple[LeftOut, ...] = ()
     cold_start: ColdPlan | None = None
+    keep: tuple[str, ...] = ()
 
 
 def parse_forecast(plan: Plan) -> ForecastPlan:
     """A plan of the forecast workload; every setting is read once, and an unknown one is refused."""
     root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources"):
+    for name in ("schema", "name", "workload", "seed", "sources", "code"):
         root.raw(name, default=None)
     tables = root.section("tables")
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
@@ -214,6 +215,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         cold_start=parse_cold(root.section("cold_start"), contracts=contracts, entity=series.by, low=low)
         if "cold_start" in root
         else None,
+        keep=parse_keep(root, ("features",)),
     )
     root.done()
     if series.gap == "zero" and (contract.known.kind == "delay" or delay not in (0, "0d")):

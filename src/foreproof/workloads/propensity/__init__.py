@@ -1,10 +1,12 @@
 """The propensity workload: which account buys in which product group within h steps?
 
-A `Task` and a default plan, thin: `task` has the pairs and their labels, `plan` what a plan says of them.
+A `Task` and a default plan, thin: `task` has the pairs and their labels, `plan` what a plan says of them,
+`grouping` the rules that give purchases their product group.
 """
 
 from __future__ import annotations
 
+from foreproof.workloads.propensity.grouping import grouping_findings, mapped_database
 from foreproof.workloads.propensity.plan import PropensityPlan, Worth, parse_propensity
 from foreproof.workloads.propensity.task import (
     REPEAT,
@@ -25,6 +27,8 @@ __all__ = [
     "PropensityTask",
     "Worth",
     "check_cutoff",
+    "grouping_findings",
+    "mapped_database",
     "parse_propensity",
     "refuse_silence",
 ]

@@ -10,7 +10,7 @@ from foreproof.core.clock import parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Model
-from foreproof.core.plan import Plan
+from foreproof.core.plan import Plan, parse_keep
 from foreproof.core.section import Section
 from foreproof.decisions.shortlist import ListTerms, parse_list
 from foreproof.errors import LawError, PlanError
@@ -23,6 +23,7 @@ from foreproof.features.series import Series
 from foreproof.gauntlet.settings import Proof, parse_proof
 from foreproof.models.calibrate import CALIBRATORS
 from foreproof.models.classify import parse_classifiers
+from foreproof.workloads.propensity.grouping import parse_grouping
 from foreproof.workloads.propensity.task import PropensityTask
 
 
@@ -43,7 +44,7 @@ class Worth:
 class PropensityPlan:
     """The plan of a propensity, parsed: nothing further in reads a setting by name.
 
-    declared: the plan's features; features: what its policy leaves of them.
+    declared: the plan's features; features: what its policy leaves of them. keep: what runs keep in the lake.
     """
 
     plan: Plan
@@ -60,12 +61,13 @@ class PropensityPlan:
     shortlist: ListTerms | None
     proof: Proof
     cutoff: str
+    keep: tuple[str, ...] = ()
 
 
 def parse_propensity(plan: Plan) -> PropensityPlan:
     """A plan of the propensity workload; every setting is read once, and an unknown one is refused."""
     root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources"):
+    for name in ("schema", "name", "workload", "seed", "sources", "code"):
         root.raw(name, default=None)
     tables = root.section("tables")
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
@@ -92,6 +94,7 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         shortlist=parse_list(root.section("list")) if "list" in root else None,
         proof=parse_proof(root.section("proof", default={}), kind="chance"),
         cutoff=str(root.raw("cutoff", default="latest")),
+        keep=parse_keep(root),
     )
     root.done()
     return parsed
@@ -112,8 +115,11 @@ def _task(
             wanted="dated purchases (law 1, two clocks)",
             fix="name the table that says who bought what, and when",
         )
-    account, group, value = (section.text(word) for word in ("account", "group", "value"))
-    for column in (account, group):
+    account, value = section.text("account"), section.text("value")
+    groups = section.texts("groups", default=())
+    mapping = parse_grouping(section, contract, contracts, value=value, groups=groups)
+    group = mapping.group if mapping else section.text("group")
+    for column in (account, *(() if mapping else (group,))):
         if contract.column(column).type != "text":
             raise PlanError(f"pairs.{column}", found=contract.column(column).type, wanted="a text column")
     if contract.column(value).type not in ("decimal", "integer", "real"):
@@ -131,8 +137,9 @@ def _task(
         horizon=horizon,
         active=active,
         owned=section.whole("owned", default=active, low=1),
-        groups=section.texts("groups", default=()),
+        groups=groups,
         delay=delay,
+        mapping=mapping,
     )
     start = section.whole("label_from", default=1)
     if start < 1:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from foreproof.core.clock import Moment, ticks, time_column
+from foreproof.core.mapping_rules import MappingTerms
 from foreproof.core.model import Frame
 from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.split import settled
@@ -29,7 +30,7 @@ class PropensityTask:
 
     series: purchases of a pair, a step's money. active: accounts asked about have a purchase over (cutoff - active, cutoff].
     owned: a pair is `repeat` with a purchase over (cutoff - owned, cutoff], else `whitespace`. groups: those declared; empty for
-    all with a purchase by the cutoff.
+    all with a purchase by the cutoff. mapping: the rules that give a purchase its group, where `group` is no column of its own.
     """
 
     name: str
@@ -41,6 +42,7 @@ class PropensityTask:
     owned: int
     groups: tuple[str, ...] = ()
     delay: str | int = 0
+    mapping: MappingTerms | None = None
 
     @property
     def entity(self) -> tuple[str, str]:
