@@ -12,10 +12,12 @@ from typing import Any
 
 import polars as pl
 
+from foreproof.core.clock import moment, ticks
 from foreproof.core.predict import CUTOFF
 from foreproof.core.trial import proven
 from foreproof.engine.audit import audit
 from foreproof.engine.frames import Given, given
+from foreproof.engine.learners import own_moment
 from foreproof.engine.splits import splits_of
 from foreproof.gauntlet import GapLaw, Rebuild
 
@@ -61,21 +63,21 @@ def assert_causal_split(
     trial = splits_of(lambda _: next(kept), horizon=horizon).trial(facts, ())
     verdict = proven(GapLaw(), trial)
     if verdict.outcome != "passed":
-        raise AssertionError(_told(facts, trial.run().forecasts.manifest) or verdict.words)
+        raise AssertionError(_told(facts, trial.run().forecasts.manifest, horizon) or verdict.words)
     if apart:
         _refuse_shared(facts, sides)
 
 
-def _told(facts: Given, manifest: pl.DataFrame) -> str:
+def _told(facts: Given, manifest: pl.DataFrame, horizon: str | int) -> str:
     """The first split that learns from what comes later, in words."""
     late = manifest.filter(pl.col("settled") > pl.col(CUTOFF)).sort(CUTOFF, "settled")
     if late.is_empty():
         return ""
     served, settled = late[CUTOFF][0], late.filter(pl.col(CUTOFF) == late[CUTOFF][0])["settled"]
-    own = served if settled[0] > served and isinstance(served, int) else served
+    first = moment(ticks(served) + own_moment(horizon), integer=isinstance(served, int))
     return (
-        f"split: of {late.height} training moments the label had not settled at the first test row; the first split is judged "
-        f"from {facts.words(own)} on and learns from labels that settle up to {facts.words(settled[-1])}"
+        f"split: the labels of {late.height} training moments had not settled at the first test row; the first split is judged "
+        f"from {facts.words(first)} on and learns from labels that settle up to {facts.words(settled[-1])}"
     )
 
 

@@ -19,7 +19,7 @@ from foreproof.core.view import Database
 from foreproof.engine.audit_text import audit_html, audit_text
 from foreproof.engine.frames import Given, given, later, moment_of, spread
 from foreproof.engine.prove import remembered
-from foreproof.engine.strangers import Stranger, stranger_of
+from foreproof.engine.strangers import NUMBER, Stranger, stranger_of
 from foreproof.errors import BadInput
 from foreproof.gauntlet import Duplicates, GapLaw, Rebuild
 
@@ -49,10 +49,14 @@ class Found:
     def words(self) -> str:
         """One sentence."""
         where = ", ".join(f"{name} {value}" for name, value in self.row.items())
-        seen = f"{self.feature}: {self.on_all} on all data, {self.on_past} without what came after {self.cutoff} ({where})"
+        seen = (
+            f"{self.feature}: {self.on_all} on all data, {self.on_past} without what came after {self.cutoff} ({where})"
+        )
         if not self.knew:
             return f"{seen}; two runs on the same rows differ, so give it a seed before anything else"
-        return f"{seen}; it knew a row of {self.knew}{f' in {self.table}' if self.table else ''}; {self.rows} rows differ"
+        return (
+            f"{seen}; it knew a row of {self.knew}{f' in {self.table}' if self.table else ''}; {self.rows} rows differ"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,9 @@ def audit(
     as_it_is = trial.with_build(lambda database, cutoffs, seed: whole)
     asked = suite(stranger) if checks is None else checks
     verdicts = [proven(check, as_it_is if isinstance(check, Duplicates) else trial) for check in asked]
-    failed = next((v for v in verdicts if v.outcome == "failed" and v.evidence.get("part") in ("population", "features")), None)
+    failed = next(
+        (v for v in verdicts if v.outcome == "failed" and v.evidence.get("part") in ("population", "features")), None
+    )
     found = look_ahead(facts, trial, str(failed.evidence["cutoff"])) if failed else ()
     named = [name for name in whole.rows.columns if name not in (*trial.entity, CUTOFF, STEP)]
     return Audit(tuple(verdicts), found, whole.rows.height, tuple(named), tuple(facts.words(c) for c in trial.cutoffs))
@@ -140,11 +146,15 @@ def look_ahead(facts: Given, trial: Trial, cutoff: str) -> tuple[Found, ...]:
 
         def value(database: Database, row: Mapping[str, Any] = row, name: str = name) -> Any:
             made = built(database)
-            here = made.filter([pl.col(key) == value for key, value in row.items()]) if name in made.columns else made.clear()
+            here = (
+                made.filter([pl.col(key) == value for key, value in row.items()])
+                if name in made.columns
+                else made.clear()
+            )
             return here[name][0] if here.height else None
 
         knew, table = _knew(facts, trial, at, value, first[name])
-        said = {key: text for key, text in row.items() if not (key == "number" and text == "1")}
+        said = {key.removesuffix("_"): text for key, text in row.items() if (key, text) != (NUMBER, "1")}
         found.append(
             Found(
                 name, said, facts.words(at), str(first[name]), str(first[f"{name}_past"]),

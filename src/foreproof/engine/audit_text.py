@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from foreproof.core.trial import Verdict
 
+_SHOWN = 8
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
     "table{border-collapse:collapse;width:100%;margin:1rem 0}td,th{border-bottom:1px solid #d0d7de;padding:.4rem .6rem;"
@@ -70,13 +71,17 @@ def audit_text(report: Report) -> str:
     """The report as lines: the head, what looked ahead, one line a check."""
     lines = [_head(report), _scope(report)]
     lines += [f"  {one.words}" for one in report.found]
-    lines += [f"  {verdict.name}: {verdict.outcome}. {verdict.words} [{_control(verdict)}]" for verdict in report.verdicts]
+    lines += [
+        f"  {verdict.name}: {verdict.outcome}. {verdict.words} [{_control(verdict)}]" for verdict in report.verdicts
+    ]
     return "\n".join(lines)
 
 
 def audit_html(report: Report) -> str:
     """The report as a page without scripts or links: it can be mailed, or kept as an artefact of a build."""
-    found = "".join(f"<tr><td><b>{escape(one.feature)}</b></td><td>{escape(one.words)}</td></tr>" for one in report.found)
+    found = "".join(
+        f"<tr><td><b>{escape(one.feature)}</b></td><td>{escape(one.words)}</td></tr>" for one in report.found
+    )
     looked = f"<h2>What looked ahead</h2><table><tbody>{found}</tbody></table>" if found else ""
     rows = "".join(
         f'<tr><td>{escape(v.name)}</td><td class="{v.outcome.split()[0]}">{escape(v.outcome)}</td>'
@@ -102,8 +107,10 @@ def _head(report: Report) -> str:
 
 
 def _scope(report: Report) -> str:
-    names = ", ".join(report.features[:8]) + (f" and {len(report.features) - 8} more" if len(report.features) > 8 else "")
-    return f"{len(report.features)} features ({names}) in {report.rows} rows at {len(report.cutoffs)} cutoffs: {', '.join(report.cutoffs)}"
+    shown, more = report.features[:_SHOWN], len(report.features) - _SHOWN
+    names = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    where = f"at {len(report.cutoffs)} cutoffs: {', '.join(report.cutoffs)}"
+    return f"{len(report.features)} features ({names}) in {report.rows} rows {where}"
 
 
 def _control(verdict: Verdict) -> str:

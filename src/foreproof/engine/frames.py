@@ -15,8 +15,19 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from foreproof.core.clock import BEGINNING, INSTANT, Moment, tick_values, ticks
-from foreproof.core.contract import BATCH, DELETED, HAPPENED, KNOWN, OCCURRENCE, UNTIL, Column, ColumnType, Contract
-from foreproof.core.contract import Known, Stamp
+from foreproof.core.contract import (
+    BATCH,
+    DELETED,
+    HAPPENED,
+    KNOWN,
+    OCCURRENCE,
+    UNTIL,
+    Column,
+    ColumnType,
+    Contract,
+    Known,
+    Stamp,
+)
 from foreproof.core.grid import parse_grid, parse_moment
 from foreproof.core.table import parse
 from foreproof.core.view import Database, Table
@@ -164,7 +175,7 @@ def given(tables: Any, *, time: str = "", entity: str | Sequence[str] = ()) -> G
 
 
 def moment_of(value: Any, *, zone: str, subject: str = "cutoffs") -> Moment:
-    """A cutoff as people write it: a day (its end), an instant (of `zone` without one), ISO text, a pandas or NumPy stamp, a step."""
+    """A cutoff as people write it: a day (its end), an instant (of `zone` without one), text, a pandas stamp, a step."""
     plain = value.item() if hasattr(value, "item") and not isinstance(value, datetime) else value
     if hasattr(plain, "to_pydatetime"):
         plain = plain.to_pydatetime(warn=False)
@@ -174,7 +185,9 @@ def moment_of(value: Any, *, zone: str, subject: str = "cutoffs") -> Moment:
         return plain
     if isinstance(plain, datetime):
         return (plain if plain.tzinfo else plain.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
-    return parse_moment(plain if isinstance(plain, str) else plain.isoformat(), parse_grid("1d", zone=zone), subject=subject)
+    return parse_moment(
+        plain if isinstance(plain, str) else plain.isoformat(), parse_grid("1d", zone=zone), subject=subject
+    )
 
 
 def spread(given: Given, *, count: int = 5) -> tuple[Moment, ...]:
@@ -231,7 +244,9 @@ def _parsed(name: str, dated: Dated) -> tuple[Table, Shape]:
         name,
         (),
         Stamp(time, period="integer" if raw[time].dtype.is_integer() else "") if time else None,
-        Known("column", dated.known) if dated.known else Known("same_as_happened" if time else "constant", why=dated.constant),
+        Known("column", dated.known)
+        if dated.known
+        else Known("same_as_happened" if time else "constant", why=dated.constant),
         tuple(Column(n, kind, source=n, nullable=True) for n, (kind, _) in stored.items()),
         dated.zone,
     )
@@ -299,7 +314,8 @@ def _stored(table: str, column: pl.Series) -> tuple[ColumnType, pl.Series]:
         return "date", column
     if dtype.is_integer():
         # A contract reads whole numbers through floats; what those cannot hold stays exact as text.
-        small = not column.len() or max(abs(int(column.max() or 0)), abs(int(column.min() or 0))) < 2**53
+        wide = column.cast(pl.Float64).abs().max()
+        small = wide is None or float(wide) < 2**53  # type: ignore[arg-type]
         return ("integer", column.cast(pl.Int64)) if small else ("text", column.cast(pl.String))
     if isinstance(dtype, pl.Datetime):
         return "integer", column.cast(pl.Datetime("us", dtype.time_zone)).to_physical()
@@ -324,7 +340,7 @@ def _text(clock: pl.Series, zone: str) -> str:
     local = clock.dt.convert_time_zone(zone)
     if (local.dt.time() == time(0)).all():
         return "%Y-%m-%d"
-    return "%Y-%m-%d %H:%M:%S" if not local.dt.microsecond().any() else "%Y-%m-%d %H:%M:%S.%f"
+    return "%Y-%m-%d %H:%M:%S" if local.dt.microsecond().max() == 0 else "%Y-%m-%d %H:%M:%S.%f"
 
 
 def _series(frame: Any) -> tuple[Any, ...]:

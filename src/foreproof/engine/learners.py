@@ -16,7 +16,7 @@ from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.trial import Built, Forecasts, Trial
 from foreproof.core.view import Database
 from foreproof.engine.frames import Given
-from foreproof.engine.strangers import assigned, built, nothing, per_row, row_index, stamped, trial_of
+from foreproof.engine.strangers import DIGITS, assigned, built, nothing, per_row, row_index, stamped, trial_of
 from foreproof.errors import BadInput
 
 _TICKS = "_ticks"
@@ -38,19 +38,23 @@ class Learner:
     def trial(self, given: Given, cutoffs: Sequence[Moment]) -> Trial:
         """Fits on settled rows; transforms and predicts every row that the tables hold, so that rows which mix show."""
         if not given.single:
-            raise BadInput("learner", found=f"{len(given.shapes)} tables", wanted="one frame of rows", fix="join them first")
+            raise BadInput(
+                "learner", found=f"{len(given.shapes)} tables", wanted="one frame of rows", fix="join them first"
+            )
         edges = sorted(ticks(cutoff) for cutoff in cutoffs)
-        entity, time = row_index(given)
+        entity, _ = row_index(given)
         raw = given.database[given.dated].rows
         if self.target not in raw.columns:
-            raise BadInput("learner: target", found=f"no column {self.target!r}", wanted=f"one of {', '.join(raw.columns)}")
+            raise BadInput(
+                "learner: target", found=f"no column {self.target!r}", wanted=f"one of {', '.join(raw.columns)}"
+            )
 
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             fits = [self._fit(given, database, cutoff) for cutoff in cutoffs]
-            rows = [assigned(fit.rows, [c], edges, time=time) for fit, c in zip(fits, cutoffs, strict=True)]
+            rows = [assigned(fit.rows, [c], edges) for fit, c in zip(fits, cutoffs, strict=True)]
             wide = pl.concat(rows, how="diagonal_relaxed")
-            said = pl.concat([assigned(fit.said, [c], edges, time=time) for fit, c in zip(fits, cutoffs, strict=True)])
-            labels = pl.concat([assigned(fit.labels, [c], edges, time=time) for fit, c in zip(fits, cutoffs, strict=True)])
+            said = pl.concat([assigned(fit.said, [c], edges) for fit, c in zip(fits, cutoffs, strict=True)])
+            labels = pl.concat([assigned(fit.labels, [c], edges) for fit, c in zip(fits, cutoffs, strict=True)])
             keys = [*entity, CUTOFF, STEP]
             level = pl.lit(None, dtype=pl.Float64).alias(LEVEL)
             forecasts = Forecasts(
@@ -83,12 +87,16 @@ class Learner:
         try:
             fitted = _clone(self.estimator).fit(_take(x, learned), y[learned])
         except Exception as error:
-            error.add_note(f"fitting at {given.words(cutoff)} on {int(learned.sum())} rows of {', '.join(map(str, x.columns))}")
+            error.add_note(
+                f"fitting at {given.words(cutoff)} on {int(learned.sum())} rows of {', '.join(map(str, x.columns))}"
+            )
             raise
         keys = list(row_index(given)[0])
         index = times.select(*keys, _TICKS)
         value = _predicted(fitted, x)
-        made = index.with_columns(pl.Series(VALUE, value), pl.lit(float(y[learned].astype(float).mean())).alias("base"))
+        made = index.with_columns(
+            pl.Series(VALUE, value).round_sig_figs(DIGITS), pl.lit(float(y[learned].astype(float).mean())).alias("base")
+        )
         features = per_row(_transformed(fitted, x), given, database)
         free = pl.Series(~learned)
         clock = given.clock.dtype != INSTANT
@@ -122,7 +130,12 @@ class Forecaster:
     def trial(self, given: Given, cutoffs: Sequence[Moment]) -> Trial:
         """Features by row, as for a function of rows; forecasts of a copy that was fitted on the rows up to the cutoff."""
         if not given.single or len(given.entity) != 1:
-            raise BadInput("mlforecast", found="tables or entities", wanted="one frame, and the column of its series", fix="entity=")
+            raise BadInput(
+                "mlforecast",
+                found="tables or entities",
+                wanted="one frame, and the column of its series",
+                fix="entity=",
+            )
         edges = sorted(ticks(cutoff) for cutoff in cutoffs)
         entity, time = row_index(given)
         names = {"id_col": given.entity[0], "time_col": time, "target_col": self.target}
@@ -130,7 +143,7 @@ class Forecaster:
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             frame = given.frames(database)
             rows = per_row(deepcopy(self.made).preprocess(frame, **names, static_features=[]), given, database)
-            wide = assigned(rows, cutoffs, edges, time=time)
+            wide = assigned(rows, cutoffs, edges)
             return built(wide, entity, lambda: self._said(given, database, cutoffs, names))
 
         return trial_of(given, cutoffs, entity, build)
@@ -153,11 +166,15 @@ class Forecaster:
             values = [name for name in frame.columns if name not in names.values()]
             parts.append(
                 stamped(frame, cutoff).select(
-                    pl.col(given.entity[0]).cast(pl.String), pl.col(time).cast(pl.String), pl.lit("1").alias(entity[-1]),
-                    CUTOFF, pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(given.entity[0]).alias(STEP),
-                    pl.lit(None, dtype=pl.Float64).alias(LEVEL), pl.mean_horizontal(values).alias(VALUE),
+                    pl.col(given.entity[0]).cast(pl.String).alias(entity[0]),
+                    pl.col(time).cast(pl.String).alias(entity[1]),
+                    pl.lit("1").alias(entity[2]),
+                    CUTOFF,
+                    pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(given.entity[0]).alias(STEP),
+                    pl.lit(None, dtype=pl.Float64).alias(LEVEL),
+                    pl.mean_horizontal(values).round_sig_figs(DIGITS).alias(VALUE),
                 )
-            )  # fmt: skip
+            )
         manifest = pl.concat(used)
         if not parts:
             rows = manifest.clear().select(*(pl.lit("").alias(name) for name in entity), CUTOFF, STEP)

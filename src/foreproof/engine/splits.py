@@ -100,7 +100,9 @@ def _places(rows: Any, frame: Any) -> Any:
         places = np.asarray(rows)
         places = np.flatnonzero(places) if places.dtype == bool else places
     if places.size and int(places.min()) < 0:
-        raise BadInput("splits", found="a row that the frame does not have", wanted="rows of the frame, by index or position")
+        raise BadInput(
+            "splits", found="a row that the frame does not have", wanted="rows of the frame, by index or position"
+        )
     return places
 
 

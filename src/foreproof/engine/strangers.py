@@ -26,7 +26,7 @@ from foreproof.errors import BadInput
 DIGITS = 7
 ALL = "rows"
 """The entity of features that have none."""
-_NUMBER, _TAKEN = "number", (CUTOFF, STEP)
+NUMBER, _TAKEN = "number", (CUTOFF, STEP)
 
 
 class Stranger(Protocol):
@@ -51,7 +51,7 @@ class ByCutoff:
 
     def trial(self, given: Given, cutoffs: Sequence[Moment]) -> Trial:
         """One call a cutoff; what the function returns is held against the call on truncated tables."""
-        entity = given.entity or (ALL,)
+        entity = tuple(map(_free, given.entity)) or (ALL,)
         shape = given.shapes[given.dated]
 
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
@@ -77,12 +77,12 @@ class ByRow:
     def trial(self, given: Given, cutoffs: Sequence[Moment]) -> Trial:
         """One call on all tables, one on those truncated at each cutoff."""
         edges = sorted(ticks(cutoff) for cutoff in cutoffs)
-        entity, time = row_index(given)
+        entity, _ = row_index(given)
 
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             frames = given.frames(database)
             rows = per_row(self.fn(frames), given, database)
-            return built(assigned(rows, cutoffs, edges, time=time), entity)
+            return built(assigned(rows, cutoffs, edges), entity)
 
         return trial_of(given, cutoffs, entity, build)
 
@@ -114,7 +114,10 @@ def stranger_of(build: Any) -> Stranger:
         return mlforecast_rows(build)
     if hasattr(build, "fit") and not inspect.isroutine(build):
         raise BadInput(
-            "audit", found=f"a {type(build).__name__} without a target", wanted="what it learns", fix="learner(it, target=...)"
+            "audit",
+            found=f"a {type(build).__name__} without a target",
+            wanted="what it learns",
+            fix="learner(it, target=...)",
         )
     if not callable(build):
         raise BadInput("audit", found=f"a {type(build).__name__}", wanted="a function, a model, or an MLForecast")
@@ -155,9 +158,13 @@ def built(rows: pl.DataFrame, entity: tuple[str, ...], forecast: Callable[[], Fo
 
 def nothing(rows: pl.DataFrame, entity: tuple[str, ...]) -> Forecasts:
     """No forecasts: empty frames of their types."""
-    empty = rows.clear().select(*entity, CUTOFF, STEP, pl.lit(None, dtype=pl.Float64).alias(LEVEL), pl.lit(0.0).alias(VALUE))
+    empty = rows.clear().select(
+        *entity, CUTOFF, STEP, pl.lit(None, dtype=pl.Float64).alias(LEVEL), pl.lit(0.0).alias(VALUE)
+    )
     clock = pl.col(CUTOFF)
-    manifest = rows.clear().select(CUTOFF, clock.alias("example"), STEP, clock.alias("settled"), pl.lit("").alias("role"))
+    manifest = rows.clear().select(
+        CUTOFF, clock.alias("example"), STEP, clock.alias("settled"), pl.lit("").alias("role")
+    )
     return Forecasts(empty, empty, manifest)
 
 
@@ -172,9 +179,8 @@ def plain(made: Any, *, keys: Sequence[str], subject: str = "audit") -> pl.DataF
     The index of a pandas result becomes columns where it is named. A name that the trial needs gets an underscore.
     """
     frame = _polars(made, subject=subject)
-    named = {name: f"{name}_" for name in frame.columns if name in _TAKEN and name not in keys}
     columns = [_plain(column, name in keys, subject) for name, column in zip(frame.columns, frame, strict=True)]
-    return pl.DataFrame(columns).rename(named)
+    return pl.DataFrame(columns).rename(_free)
 
 
 def per_row(made: Any, given: Given, database: Database, *, subject: str = "audit") -> pl.DataFrame:
@@ -192,15 +198,22 @@ def per_row(made: Any, given: Given, database: Database, *, subject: str = "audi
         raise BadInput(subject, found=f"no column {missing[0]}", wanted=f"one of {', '.join(raw.columns)}")
     ordered = pl.DataFrame({"_ticks": table.rows[HAPPENED].to_physical(), "_at": shape_times(given, database)})
     ordered = _sorted_like(shape.order, table.rows, ordered, time=shape.time)
-    if given.entity and all(name in getattr(made, "columns", ()) for name in keys) and raw.select(keys).is_unique().all():
-        return _by_columns(made, keys, raw, ordered, subject)
+    if (
+        given.entity
+        and all(name in getattr(made, "columns", ()) for name in keys)
+        and raw.select(keys).is_unique().all()
+    ):
+        return _by_columns(made, raw.select(keys), ordered, entity)
     if not isinstance(made, pl.DataFrame | pl.Series) and hasattr(made, "index") and hasattr(source, "index"):
         made = made if hasattr(made, "columns") else made.to_frame(made.name if made.name is not None else "value")
         same = made.index.equals(source.index)
-        if not same and not (source.index.is_unique and made.index.isin(source.index).all()):
-            return _by_columns(made, keys, raw, ordered, subject)
+        alike = made.index.nlevels == source.index.nlevels and made.index.dtype == source.index.dtype
+        if not same and not (alike and source.index.is_unique and made.index.isin(source.index).all()):
+            return _by_columns(made, raw.select(keys), ordered, entity)
         place = list(range(len(source))) if same else source.index.get_indexer(made.index).tolist()
-        features = plain(made.reset_index(drop=True), keys=(), subject=subject).drop(keys, strict=False)
+        features = plain(
+            _polars(made.reset_index(drop=True), subject=subject).drop(keys, strict=False), keys=(), subject=subject
+        )
         return _indexed(raw.select(keys)[place], ordered[place], features, entity)
     frame = _polars(made, subject=subject)
     if frame.height != raw.height:
@@ -210,16 +223,16 @@ def per_row(made: Any, given: Given, database: Database, *, subject: str = "audi
             wanted="one for each, or the columns of entity and time",
             fix=f"return {', '.join(keys)} as well",
         )
-    return _indexed(raw.select(keys), ordered, plain(frame, keys=(), subject=subject).drop(keys, strict=False), entity)
+    return _indexed(raw.select(keys), ordered, plain(frame.drop(keys, strict=False), keys=(), subject=subject), entity)
 
 
 def row_index(given: Given) -> tuple[tuple[str, ...], str]:
     """The columns that name a row of a trial by row (entity, time, number among equals), and the time column."""
     time = given.shapes[given.dated].time
-    return (*given.entity, time, _NUMBER), time
+    return (*map(_free, (*given.entity, time)), NUMBER), time
 
 
-def assigned(rows: pl.DataFrame, cutoffs: Sequence[Moment], edges: Sequence[int], *, time: str) -> pl.DataFrame:
+def assigned(rows: pl.DataFrame, cutoffs: Sequence[Moment], edges: Sequence[int]) -> pl.DataFrame:
     """Rows of time in (edge before c, c] for each asked cutoff c."""
     parts = []
     for cutoff in cutoffs:
@@ -245,37 +258,48 @@ def _sorted_like(order: Sequence[str], rows: pl.DataFrame, frame: pl.DataFrame, 
     """A frame beside the rows of a table, in the order in which its shape shows them."""
     if not order:
         return frame
-    by = {name: rows[HAPPENED if name == time else name].alias(f"_by_{i}") for i, name in enumerate(order)}
-    return frame.with_columns(by.values()).sort([f"_by_{i}" for i in range(len(order))], maintain_order=True).select(frame.columns)
+    by = [rows[HAPPENED if name == time else name].alias(f"_by_{i}") for i, name in enumerate(order)]
+    ordered = frame.with_columns(by).sort([column.name for column in by], maintain_order=True)
+    return ordered.select(frame.columns)
+
+
+def _free(name: str) -> str:
+    """A name that the trial does not need for itself."""
+    return f"{name}_" if name in _TAKEN else name
 
 
 def _indexed(named: pl.DataFrame, times: pl.DataFrame, features: pl.DataFrame, entity: tuple[str, ...]) -> pl.DataFrame:
-    """Index columns as text, with the number of a row among those of the same entity and time."""
+    """Index columns as text, with the number of a row among those of the same entity and time.
+
+    named: the columns of entity and time as they are called in the table; entity: as the trial calls them.
+    """
     *keys, time, _ = entity
-    index = pl.DataFrame([*(named[name].cast(pl.String) for name in keys), times["_at"].alias(time), times["_ticks"]])
-    number = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over([*keys, time]).cast(pl.String).alias(_NUMBER)
+    texts = [named.to_series(i).cast(pl.String).alias(key) for i, key in enumerate(keys)]
+    index = pl.DataFrame([*texts, times["_at"].alias(time), times["_ticks"]])
+    number = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over([*keys, time]).cast(pl.String).alias(NUMBER)
     clash = {name: f"{name}_" for name in features.columns if name in (*entity, "_ticks")}
     return pl.concat([index.with_columns(number), features.rename(clash)], how="horizontal")
 
 
-def _by_columns(made: Any, keys: list[str], raw: pl.DataFrame, ordered: pl.DataFrame, subject: str) -> pl.DataFrame:
-    """A result that names its rows itself, by entity and time."""
-    frame = _polars(made, subject=subject)
+def _by_columns(made: Any, named: pl.DataFrame, times: pl.DataFrame, entity: tuple[str, ...]) -> pl.DataFrame:
+    """A result that names its rows itself, by entity and time. named, times: of the rows that were given."""
+    frame, keys = _polars(made, subject="audit"), named.columns
     if missing := [name for name in keys if name not in frame.columns]:
-        raise BadInput(subject, found=f"rows that cannot be matched, without {missing[0]}", wanted=f"columns {', '.join(keys)}")
-    asked = frame.select(pl.col(name).cast(raw.schema[name]) for name in keys)
-    times = pl.concat([raw.select(keys), ordered], how="horizontal").unique(keys, keep="first", maintain_order=True)
-    found = asked.join(times, on=keys, how="left", maintain_order="left")
+        raise BadInput(
+            "audit", found=f"rows that cannot be matched, without {missing[0]}", wanted=f"columns {', '.join(keys)}"
+        )
+    asked = frame.select(pl.col(name).cast(named.schema[name]) for name in keys)
+    known = pl.concat([named, times], how="horizontal").unique(keys, keep="first", maintain_order=True)
+    found = asked.join(known, on=keys, how="left", maintain_order="left")
     if found["_ticks"].null_count():
         first = found.filter(pl.col("_ticks").is_null()).row(0, named=True)
-        raise BadInput(subject, found=f"a row that was not given: {first}", wanted="features of rows that were given")
-    features = plain(frame.drop(keys), keys=(), subject=subject)
-    return _indexed(asked, found.select("_ticks", "_at"), features, (*keys, _NUMBER))
+        raise BadInput("audit", found=f"a row that was not given: {first}", wanted="features of rows that were given")
+    return _indexed(asked, found.select("_ticks", "_at"), plain(frame.drop(keys), keys=()), entity)
 
 
 def _by_entity(made: Any, entity: tuple[str, ...]) -> pl.DataFrame:
-    frame = plain(made, keys=entity).drop(CUTOFF, f"{CUTOFF}_", strict=False)
-    if missing := [name for name in entity if name not in frame.columns]:
+    frame = plain(made, keys=entity).drop(_free(CUTOFF), strict=False)
+    if missing := [name for name in entity if _free(name) not in frame.columns]:
         raise BadInput(
             "audit",
             found=f"features without {missing[0]} ({', '.join(frame.columns)})",
@@ -328,6 +352,7 @@ def _plain(column: pl.Series, key: bool, subject: str) -> pl.Series:
 __all__ = [
     "ALL",
     "DIGITS",
+    "NUMBER",
     "ByCutoff",
     "ByRow",
     "Stranger",
