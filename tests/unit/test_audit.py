@@ -185,7 +185,7 @@ def test_a_pipeline_that_fits_on_settled_rows_passes_and_one_that_scales_what_it
     honest = learner(make_pipeline(StandardScaler(), LogisticRegression()), target="y", horizon="3d")
     report = audit(honest, frame, [DAYS[20], DAYS[30]], time="day", entity="sku")
     assert report.ok, report.text
-    assert [v.name for v in report.verdicts] == ["rebuild", "gap law", "duplicates"]
+    assert [v.name for v in report.verdicts] == ["rebuild", "gap law", "overlap", "duplicates"]
     spoiled = learner(make_pipeline(FunctionTransformer(scale), Ridge()), target="y", horizon="3d")
     report = audit(spoiled, frame, [DAYS[20]], time="day", entity="sku")
     assert {found.knew for found in report.found} == {str(DAYS[-1])}

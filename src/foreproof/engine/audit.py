@@ -14,14 +14,14 @@ import polars as pl
 
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.predict import CUTOFF, STEP
-from foreproof.core.trial import Check, Trial, Verdict, proven
+from foreproof.core.trial import Check, Leak, Trial, Verdict, proven
 from foreproof.core.view import Database
 from foreproof.engine.audit_text import audit_html, audit_text
 from foreproof.engine.frames import Given, given, later, moment_of, spread
 from foreproof.engine.prove import remembered
 from foreproof.engine.strangers import NUMBER, Stranger, stranger_of
 from foreproof.errors import BadInput
-from foreproof.gauntlet import Duplicates, GapLaw, Rebuild
+from foreproof.gauntlet import Duplicates, GapLaw, Overlap, Rebuild
 
 _SHOWN = 20
 """Features whose date is looked for; the others are named."""
@@ -88,6 +88,27 @@ class Audit:
         return audit_html(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A check that explains nothing: what an audit has to say of a failure, it finds out by itself, feature by feature."""
+
+    check: Check
+
+    @property
+    def name(self) -> str:
+        """The check's name."""
+        return self.check.name
+
+    @property
+    def control(self) -> Leak:
+        """The check's planted fault."""
+        return self.check.control
+
+    def __call__(self, trial: Trial) -> Verdict:
+        """The check's verdict."""
+        return self.check(trial)
+
+
 def audit(
     build: Any,
     tables: Any,
@@ -115,7 +136,7 @@ def audit(
     # The fault of `duplicates` doubles the tables, which a pipeline may refuse to read: its own rows are judged as they are.
     as_it_is = trial.with_build(lambda database, cutoffs, seed: whole)
     asked = suite(stranger) if checks is None else checks
-    verdicts = [proven(check, as_it_is if isinstance(check, Duplicates) else trial) for check in asked]
+    verdicts = [proven(Plain(check), as_it_is if isinstance(check, Duplicates) else trial) for check in asked]
     failed = next(
         (v for v in verdicts if v.outcome == "failed" and v.evidence.get("part") in ("population", "features")), None
     )
@@ -125,8 +146,8 @@ def audit(
 
 
 def suite(stranger: Stranger) -> tuple[Check, ...]:
-    """The checks that a stranger can pass: truncation and duplicates; the gap law where it says what it learned from."""
-    return (Rebuild(), GapLaw(), Duplicates()) if stranger.learns else (Rebuild(), Duplicates())
+    """The checks that a stranger can pass: truncation and duplicates; where it says what it learned from, the gap law and overlap."""
+    return (Rebuild(), GapLaw(), Overlap(), Duplicates()) if stranger.learns else (Rebuild(), Duplicates())
 
 
 def look_ahead(facts: Given, trial: Trial, cutoff: str) -> tuple[Found, ...]:
@@ -237,4 +258,4 @@ def _cutoffs(facts: Given, cutoffs: Sequence[Any] | None) -> tuple[Moment, ...]:
     return tuple(made)
 
 
-__all__ = ["Audit", "Found", "audit", "look_ahead", "suite"]
+__all__ = ["Audit", "Found", "Plain", "audit", "look_ahead", "suite"]
