@@ -146,7 +146,7 @@ def audit(
 
 
 def suite(stranger: Stranger) -> tuple[Check, ...]:
-    """The checks that a stranger can pass: truncation and duplicates; where it says what it learned from, the gap law and overlap."""
+    """The checks that a stranger can pass: truncation, duplicates; of what says what it learned from, gap law and overlap."""
     return (Rebuild(), GapLaw(), Overlap(), Duplicates()) if stranger.learns else (Rebuild(), Duplicates())
 
 
