@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from foreproof.app import commands, commands_pairs, commands_runs, diagnosis
-from foreproof.app import commands, commands_pairs, diagnosis
 from foreproof.app.audit import Asked, show_audit
 from foreproof.errors import ForeproofError
 
