@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
+from foreproof.app.audit import Asked, show_audit
 from foreproof.errors import ForeproofError
 
 Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
@@ -177,6 +178,30 @@ def ablate(
 def mapping_check(project: Folder = Path()) -> None:
     """What each product group holds in the loaded purchases, and what is wrong with its rules; exit code 1 for an error."""
     raise typer.Exit(commands_pairs.mapping_check(project))
+
+
+@app.command("audit")
+def audit(
+    command: Annotated[
+        str, typer.Option(help='what makes features: "python my.py {tables} {out}", with {cutoff} if it takes one')
+    ],
+    tables: Annotated[Path, typer.Option(help="a folder with one Parquet or CSV file a table")],
+    time: Annotated[list[str], typer.Option(help="when a row happened: COLUMN, or TABLE=COLUMN; may come again")],
+    known: Annotated[list[str] | None, typer.Option(help="when a row could first be read: TABLE=COLUMN")] = None,
+    constant: Annotated[list[str] | None, typer.Option(help="TABLE=WHY, for one that never changes")] = None,
+    entity: Annotated[
+        list[str] | None, typer.Option(help="a column that says whose the features are; may come again")
+    ] = None,
+    rows: Annotated[str, typer.Option(help="the table whose rows the features are of, without {cutoff}")] = "",
+    cutoff: Annotated[
+        list[str] | None, typer.Option(help="a date, instant or step to cut at; else some are chosen")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="where to write the report as HTML")] = None,
+) -> None:
+    """Put a program of yours that reads tables and writes features through the checks; exit code 1 where one fails."""
+    clocks = {"time": time, "known": known or [], "constant": constant or []}
+    asked = Asked(command, tables, tuple(cutoff or ()), clocks, tuple(entity or ()), rows)
+    raise typer.Exit(show_audit(asked, page))
 
 
 @app.command("scale")

@@ -1,0 +1,98 @@
+"""The benchmark of the gauntlet: its suites, its rates, and a run on a small market."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
+import pytest
+
+import zoo_trials
+from foreproof.core.trial import Verdict
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def gauntlet(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The benchmark as a module; it imports its neighbours as a script does."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    spec = importlib.util.spec_from_file_location("gauntlet_benchmark", FOLDER / "gauntlet.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "gauntlet_benchmark", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def said(name: str, outcome: str, *, tier: str = "structural", p: float | None = None) -> Verdict:
+    return Verdict(name, outcome, None, None, "", tier=tier, p=p)  # type: ignore[arg-type]
+
+
+def test_without_words_all_sets_run_and_a_quick_run_is_one_set_with_two_seeds(gauntlet: ModuleType) -> None:
+    assert (gauntlet.options_of([]).sets, gauntlet.options_of([]).seeds) == (["retail", "tourism", "us_equities"], 10)
+    assert 3 * gauntlet.options_of([]).clean >= 100
+    quick = gauntlet.options_of(["--quick"])
+    assert (quick.sets, quick.seeds) == (["retail"], 2)
+    with pytest.raises(SystemExit):
+        gauntlet.options_of(["--sets", "moon"])
+
+
+def test_the_statistical_suite_is_corrected_by_holm_and_the_exact_one_is_not(gauntlet: ModuleType) -> None:
+    weak = [said(f"s{i}", "failed", tier="statistical", p=0.03) for i in range(3)]
+    assert gauntlet.rings(weak)["statistical"] is False  # 3 x .03 > .05
+    assert gauntlet.rings([*weak, said("s9", "failed", tier="statistical", p=0.012)])["statistical"]
+    assert gauntlet.rings([said("rule", "failed", tier="statistical")])["statistical"]
+    rang = gauntlet.rings([said("rebuild", "failed"), said("overlap", "passed")])
+    assert (rang["structural"], rang["all"], rang["classic"], rang["rebuild"]) == (True, True, False, True)
+    assert gauntlet.rings([said("overlap", "failed")])["classic"]
+
+
+def test_rates_have_exact_intervals_and_a_leak_that_is_missed_falls_short(gauntlet: ModuleType) -> None:
+    honest = [("toy", "clean", [said("rebuild", "passed")])] * 9
+    leaks = [("toy", "control.no_purge", [said("gap law", "failed")])] * 3
+    missed = [("toy", "control.centred_window", [said("rebuild", "passed")])]
+    rows = gauntlet.rates([*honest, *leaks, *missed])
+    figures = {(row.case, row.who, row.metric): row.value for row in rows}
+    assert figures["all sets/structural", "clean", "false_alarm_rate"] == 0.0
+    assert figures["all sets/structural", "clean", "false_alarm_rate_high"] == pytest.approx(1 - 0.025 ** (1 / 9))
+    assert figures["toy/gap law", "control.no_purge", "detection_rate"] == 1.0
+    assert gauntlet.expect(rows, gauntlet.wanted(rows)) == 1
+    caught = [row for row in rows if row.who != "control.centred_window"]
+    statistical = [check for check in gauntlet.wanted(caught) if "statistical" not in check.case]
+    assert gauntlet.expect(caught, statistical) == 0
+
+
+def test_a_small_market_runs_through_with_its_matrix_and_rows(
+    gauntlet: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "us_equities").mkdir()
+    frame = zoo_trials.market(symbols=4, days=130)
+    before = pl.col("factor").reverse().cum_prod().reverse().shift(-1).fill_null(1.0).over("symbol")
+    frame.select(
+        "symbol",
+        pl.col("day").cast(pl.Datetime("ns")).alias("date"),
+        pl.col("close").cast(pl.Float32),
+        (pl.col("close") * before).cast(pl.Float32).alias("adj_close"),
+    ).write_parquet(tmp_path / "us_equities" / "daily_600.parquet")
+    sample = gauntlet.market_sample(tmp_path, 1, symbols=4, days=95)
+    assert sample.filter(pl.col("factor") != 1)["factor"].round(4).to_list() == [0.5]
+    assert sample.group_by("symbol").len()["len"].n_unique() > 1  # one is gone before the end
+    runs = [
+        ("us_equities", f"control.{n}", list(gauntlet._audited(gauntlet.MARKETS[n], sample)))
+        for n in ("centred_volatility",)
+    ]
+    runs.append(("us_equities", "clean", list(gauntlet._audited(gauntlet.honest, sample))))
+    gauntlet.print_matrix(runs)
+    assert "control.centred_volatility" in capsys.readouterr().out
+    rows = gauntlet.rates(runs)
+    gauntlet.write_json(rows, tmp_path / "rows.json")
+    flat = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
+    assert set(flat[0]) == {"benchmark", "case", "who", "metric", "value", "unit", "n"}
+    figures = {(row["case"], row["who"]): row["value"] for row in flat if row["metric"].endswith("rate")}
+    assert figures["us_equities/structural", "control.centred_volatility"] == 1.0
+    assert figures["us_equities/structural", "clean"] == 0.0
