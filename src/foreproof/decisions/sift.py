@@ -111,11 +111,12 @@ def _between(a: _Prices, b: _Prices, share: float) -> _Prices:
 
 
 def _model(value: Floats, limits: Sequence[Limit], most: int) -> _Model:
-    fine = _fine(limits, value.size)
+    fine = _fine(limits)
     taken = set(fine)
     owner = np.full(value.size, -1, dtype=np.int64)
-    for place, at in enumerate(fine):
-        owner[limits[at].rows] = place
+    if fine:
+        many = [limits[at].rows.size for at in fine]
+        owner[np.concatenate([limits[at].rows for at in fine])] = np.repeat(np.arange(len(fine)), many)
     largest = float(np.abs(value).max(initial=0.0)) or 1.0
     return _Model(
         value=-cost_of(value * (_TOP / largest)),
@@ -129,17 +130,15 @@ def _model(value: Floats, limits: Sequence[Limit], most: int) -> _Model:
     )
 
 
-def _fine(limits: Sequence[Limit], size: int) -> list[int]:
+def _fine(limits: Sequence[Limit]) -> list[int]:
     """The rule with the most limits, where these only bound from above and share no row."""
     rules: dict[str, list[int]] = {}
     for at, limit in enumerate(limits):
-        if limit.rule:
+        if limit.rule and limit.low == 0:
             rules.setdefault(limit.rule, []).append(at)
     fine = max(rules.values(), key=len, default=[])
-    met = np.zeros(size, dtype=np.int64)
-    for at in fine:
-        met[limits[at].rows] += 1
-    return fine if met.max(initial=0) <= 1 and all(limits[at].low == 0 for at in fine) else []
+    met = np.bincount(np.concatenate([limits[at].rows for at in fine])) if fine else np.empty(0)
+    return fine if met.max(initial=0) <= 1 else []
 
 
 def _sampled(model: _Model) -> _Prices:
