@@ -33,9 +33,7 @@ def price_table(value: Floats, limits: Sequence[Limit], found: Assignment, capac
     free = float(np.sort(value)[::-1][:capacity].sum())
     costs = found.value < free - 1e-12 * max(1.0, abs(free))
     start = found.start or None
-    duals = (
-        marginal_prices(value, limits, most=capacity, start=start) if limits and costs else [0.0] * len(limits)
-    )
+    duals = marginal_prices(value, limits, most=capacity, start=start) if limits and costs else [0.0] * len(limits)
     rules: dict[str, list[tuple[Limit, int, float]]] = {}
     for limit, dual in zip(limits, duals, strict=True):
         rules.setdefault(limit.rule or limit.name, []).append((limit, int(inside[limit.rows].sum()), dual))

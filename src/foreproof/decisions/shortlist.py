@@ -33,6 +33,7 @@ from foreproof.errors import BadInput
 
 _BARRED = "_barred"
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
     """The list.
@@ -212,7 +213,7 @@ def _checked(beliefs: pl.DataFrame, terms: ListTerms, entity: tuple[str, str]) -
 
 
 def one_segment_each(rows: pl.DataFrame, account: str, segment: str) -> None:
-    """Raise BadInput where an account is in two segments at once."""
+    """Raise BadInput where an account is in two segments (or has two representatives) at once."""
     several = (
         rows.group_by(account, maintain_order=True).agg(pl.col(segment).n_unique().alias("n")).filter(pl.col("n") > 1)
     )
@@ -220,8 +221,8 @@ def one_segment_each(rows: pl.DataFrame, account: str, segment: str) -> None:
         name = several[account][0]
         both = rows.filter(pl.col(account) == name)[segment].unique().sort().to_list()
         raise BadInput(
-            f"{account} {name}", found=f"in segments {', '.join(map(str, both))} at once", wanted="one segment each",
-            fix="give the segment table one valid row an account",
+            f"{account} {name}", found=f"in {segment}s {', '.join(map(str, both))} at once", wanted=f"one {segment} each",
+            fix="give the table one valid row an account",
         )  # fmt: skip
 
 

@@ -40,8 +40,8 @@ def sift(
     """Max sum v x under limits, as `assign`; None where nothing was proven best, or nothing is feasible.
 
     Limits of one rule that never share a row (that of every account) are met account by account; the others, few, get prices mu.
-    For any mu >= 0, with w = v - prices, L(mu) = the sum over accounts of their best positive w, as many as they may have, plus mu
-    x bounds, is at least the value of every list (Lagrangian relaxation, Geoffrion 1974). Prices begin with those of a sample,
+    For any mu >= 0, with w = v - prices, L(mu) = the sum over accounts of their best positive w, as many as they may have, plus
+    mu x bounds, is at least the value of every list (Lagrangian relaxation, Geoffrion 1974). Prices begin with those of a sample,
     polished one limit at a time. Each round holds every row in or out as the sign of its reduced cost says, except the `core`
     nearest to 0, solves these by HiGHS and goes towards the prices of that, as far as L falls. It ends once the list is worth L,
     or each row that was held has a reduced cost beyond L less the list's worth: on its other side it would lower L below a list
@@ -63,7 +63,9 @@ def sift(
         if found is None:
             continue
         inside, made = found
-        prices = min((prices, *(_between(prices, made, share) for share in _STEPS)), key=lambda one: _reduced(model, one)[1])
+        prices = min(
+            (prices, *(_between(prices, made, share) for share in _STEPS)), key=lambda one: _reduced(model, one)[1]
+        )
         reduced, bound = _reduced(model, prices)
         gap = bound - float(model.value[inside].sum())
         sure = np.abs(reduced) > gap
@@ -265,7 +267,7 @@ def _reduced(model: _Model, prices: _Prices) -> tuple[Floats, float]:
 
 
 def _priced(model: _Model, prices: _Prices) -> tuple[Floats, float]:
-    """w = v less what each row's limits cost, and mu x bounds."""
+    """Per row w = v less what each row's limits cost, and mu x bounds."""
     w = model.value - prices.most
     extra = prices.most * model.most
     for one, above, below in zip(model.priced, prices.above.tolist(), prices.below.tolist(), strict=True):
@@ -275,7 +277,7 @@ def _priced(model: _Model, prices: _Prices) -> tuple[Floats, float]:
 
 
 def _crowd(model: _Model, w: Floats) -> tuple[Ints, float, Floats, Floats]:
-    """Of every account: its positive rows from best to worst, the sum of those kept, its last kept and its next (0: not crowded)."""
+    """Of every account: its positive rows, best first, the sum of those kept, its last kept and its next (0: not crowded)."""
     rows = np.flatnonzero((model.owner >= 0) & (w > 0.0))
     rows = rows[np.lexsort((-w[rows], model.owner[rows]))]
     owner = model.owner[rows]

@@ -27,8 +27,8 @@ class ListTerms:
     the list; cap: that of every other group. floors: by segment, its least share. per_account: most pairs of an account.
     cool_down: days; a pair contacted less than that ago is out. fair: each segment's share of the list may differ by so much
     from its share of expected buyers. candidates: only pairs that are among the so many best of their account by one of the
-    sources `by` are looked at (column `found_by`); 0 for all pairs. scenarios: other capacities that past cutoffs are asked about,
-    shares below 1 or counts.
+    sources `by` are looked at (column `found_by`); 0 for all pairs. scenarios: other capacities that past cutoffs are asked
+    about, shares below 1 or counts.
     """
 
     by: By = "value"
@@ -78,14 +78,12 @@ class ListTerms:
 
     def known(self, groups: Collection[str], segments: Collection[str]) -> ListTerms:
         """The limits whose groups and segments are there: at a past cutoff a group may not have begun."""
-        kept = {
-            "caps": {name: share for name, share in self.caps.items() if name in groups},
-            "floors": {name: share for name, share in self.floors.items() if name in segments},
-            "hybrid": {name: many for name, many in self.hybrid.items() if name in segments},
-        }
-        if self.hybrid and not kept["hybrid"]:
+        hybrid = {name: many for name, many in self.hybrid.items() if name in segments}
+        if self.hybrid and not hybrid:
             raise BadInput("list.hybrid", found=", ".join(self.hybrid), wanted=f"some of {', '.join(sorted(segments))}")
-        return replace(self, **kept)
+        caps = {name: share for name, share in self.caps.items() if name in groups}
+        floors = {name: share for name, share in self.floors.items() if name in segments}
+        return replace(self, caps=caps, floors=floors, hybrid=hybrid)
 
 
 def parse_list(section: Section) -> ListTerms:
