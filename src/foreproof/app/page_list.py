@@ -21,6 +21,8 @@ _NAMES = {
     "share": "share of list",
     "of_accounts": "share of accounts",
     "contacted": "days since contact",
+    "found_by": "found by",
+    "drivers": "what sets it apart in its group",
     "ranked_by": "ranked by",
     "low": "95% from",
     "high": "to",
@@ -49,17 +51,19 @@ def list_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str
     at = plan.task.series.grid.say(work.cutoff)
     note = (
         f"Call from the top. A line is a {plan.task.account} that has bought nothing in the {plan.task.group} for "
-        f"{plan.task.owned} {unit}, as known at the end of {at}. Chance: of a purchase there within {plan.task.horizon} {unit}. Worth: what such a "
-        f"buyer usually leaves, in {money}. Expected: chance x worth."
+        f"{plan.task.owned} {unit}, as known at the end of {at}. Chance: of a purchase there within {plan.task.horizon} "
+        f"{unit}. Worth: what such a buyer usually leaves, in {money}. Expected: chance x worth. Odds x 2: twice the odds "
+        "that its group usually has."
     )
-    extra = [name for name in ("rep", "region", "contacted", "shadow") if name in rows.columns]
-    shown = ["rank", *plan.task.entity, "p", "worth", "expected", "segment", *extra, "badge", "because"]
+    extra = [name for name in ("rep", "region", "contacted", "shadow", "found_by") if name in rows.columns]
+    shown = ["rank", *plan.task.entity, "p", "worth", "expected", "segment", *extra, "badge", "drivers"]
     rest = f"The first {_SHOWN} of {rows.height}. " if rows.height > _SHOWN else ""
     charts = [{"svg": drawn["list_by_group"], "caption": "The list by group."}] if "list_by_group" in drawn else []
     return {
         "list_note": note,
         "list_table": table_of(rows.head(_SHOWN).select(shown)),
-        "list_rest": rest + "All of it, with every column, is in tables/list.csv and tables/list.parquet.",
+        "list_rest": rest
+        + "All of it, with every reason in words (because), is in tables/list.csv and tables/list.parquet.",
         "list_charts": charts,
         "list_warnings": _warnings(work, tables),
         "ranked_note": f"Ranked {work.recalled.ranking.why}." if work.recalled is not None else "",

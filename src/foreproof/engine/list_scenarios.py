@@ -104,6 +104,8 @@ def _summed(rows: pl.DataFrame, plan: PropensityPlan, rng: np.random.Generator) 
         {group: [name for name, _ in keys], "metric": [metric for _, metric in keys]}
         | dict(zip(("value", "low", "high"), ends, strict=True))
     )
+    counted = pl.col("metric") == "pairs"  # the plan's number, not one that came about
+    found = found.with_columns(pl.when(~counted).then(pl.col(end)).alias(end) for end in ("low", "high"))
     found = found.join(_spread(rows, group), on=[group, "metric"], how="left", maintain_order="left")
     return found.with_columns(pl.lit(cutoffs, dtype=pl.Int64).alias("cutoffs")).sort(
         pl.col(group) != ALL, group, pl.col("metric").replace_strict({m: i for i, m in enumerate(_METRICS)})

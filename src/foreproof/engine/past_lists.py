@@ -176,7 +176,8 @@ def replay_lists(
 def thresholds(plan: PropensityPlan, past: Mapping[Moment, PastList], now: PastList, cutoff: Moment) -> pl.DataFrame:
     """What it took to be on each list: `cutoff`, `ranked_by`, `pairs`, `least` (the lowest value, or chance, on it), `stands`.
 
-    stands: of the newest list, `inside` or `outside` the range of the past ones with the same ranking, `alone` without any.
+    stands: of the newest list, `inside` or `outside` the range of the past ones with the same ranking, widened by their standard
+    deviation (few lists show little of what is usual); `alone` without any.
     """
     rows = []
     for when, one in [*past.items(), (cutoff, now)]:
@@ -189,7 +190,8 @@ def thresholds(plan: PropensityPlan, past: Mapping[Moment, PastList], now: PastL
     last = found["least"][-1]
     stands = "alone"
     if alike.len() and last is not None:
-        stands = "inside" if float(alike.min()) <= last <= float(alike.max()) else "outside"  # type: ignore[arg-type]
+        spread, values = float(alike.std() or 0.0), alike.to_list()  # type: ignore[arg-type]
+        stands = "inside" if min(values) - spread <= last <= max(values) + spread else "outside"
     return found.with_columns(pl.Series("stands", [*[""] * (found.height - 1), stands], dtype=pl.String))
 
 

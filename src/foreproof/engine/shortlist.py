@@ -141,20 +141,18 @@ def _driven(
 ) -> pl.DataFrame:
     """The list with `ranked_by`, and with what drove each chance and what found it in its reasons; a heuristic had no driver."""
     names = list(plan.task.entity)
-    asked = known.features.join(rows.filter(pl.col(BADGE) == "model"), on=names, how="semi", maintain_order="left")
-    told = drivers_of(plan, served, asked, rows[CUTOFF][0]) if asked.height else None
-    found = rows if told is None else rows.join(told, on=names, how="left", maintain_order="left")
-    if told is None:
-        found = found.with_columns(pl.lit("").alias(DRIVERS))
-    drove = (
-        pl.when(pl.col(DRIVERS).fill_null("") != "").then(pl.format("; mostly by {}", DRIVERS)).otherwise(pl.lit(""))
-    )
+    white = served.rows.filter(pl.col(KIND) == WHITESPACE)
+    features = known.features.join(white, on=names, how="semi", maintain_order="left")
+    told = drivers_of(plan, served, features, rows.filter(pl.col(BADGE) == "model"), rows[CUTOFF][0])
+    found = rows.join(told, on=names, how="left", maintain_order="left").with_columns(pl.col(DRIVERS).fill_null(""))
+    apart = pl.format("; what sets it apart: {}", DRIVERS)
+    drove = pl.when(pl.col(DRIVERS) != "").then(apart).otherwise(pl.lit(""))
     guess = pl.when(pl.col(BADGE) == "heuristic").then(pl.lit("; a base rate, for want of buyers to learn from"))
     words = [pl.col(BECAUSE), drove, guess.otherwise(pl.lit(""))]
     if terms.candidates:
         words.append(pl.format("; found by {}", FOUND_BY))
     last = [pl.lit(terms.by).alias("ranked_by"), pl.concat_str(words).alias(BECAUSE)]
-    return found.with_columns(last).select(pl.exclude(DRIVERS, BECAUSE), BECAUSE)
+    return found.with_columns(last).select(pl.exclude(BECAUSE), BECAUSE)
 
 
 def _balance(rows: pl.DataFrame, beliefs: pl.DataFrame, account: str) -> tuple[pl.DataFrame, list[str]]:
