@@ -29,14 +29,15 @@ _NAMES = {
     "least": "worst past list",
     "most": "best past list",
 }
+_PARTS = ("precision", "capture", "value_capture")
 _WORDS = {
     "pairs": "pairs called",
     "buyers": "buyers caught",
-    "precision": "precision: of those called, who bought",
-    "capture": "capture: of all buyers, who was called",
-    "value_capture": "value capture: of all their money, on the list",
-    "revenue": "revenue of buyers on the list",
-    "margin": "margin of buyers on the list",
+    "precision": "of those called, bought",
+    "capture": "of all buyers, called",
+    "value_capture": "of all their money, caught",
+    "revenue": "revenue",
+    "margin": "margin",
 }
 
 
@@ -75,18 +76,20 @@ def past_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     replayed = tables.get("list_replay", pl.DataFrame())
     scenarios = tables.get("list_scenarios", pl.DataFrame())
     found: dict[str, Any] = {
-        "replay_table": table_of(_summed(replayed)) if replayed.height else "",
+        "replay_table": table_of(_summed(replayed, _more(work))) if replayed.height else "",
         "replay_each": table_of(replayed) if replayed.height else "",
-        "replay_note": _gain_words(work),
         "scenario_table": "",
         "scenario_groups": "",
+        "scenario_spread": "",
         "gains_table": table_of(tables["list_gains"]) if "list_gains" in tables else "",
         "threshold_note": _threshold_words(work, tables),
         "threshold_table": table_of(tables["list_thresholds"]) if "list_thresholds" in tables else "",
     }
     if scenarios.height:
         group = work.project.propensity.task.group
-        found["scenario_table"] = _scenario_table(scenarios.filter(pl.col(group) == ALL).drop(group))
+        rolled = scenarios.filter(pl.col(group) == ALL, pl.col("value").is_not_null()).drop(group)
+        found["scenario_table"] = html_table(_scenario_table(rolled))
+        found["scenario_spread"] = table_of(rolled)
         wide = scenarios.filter(pl.col(group) != ALL).pivot("metric", index=["scenario", group], values="value")
         found["scenario_groups"] = table_of(wide)
     return found
@@ -141,26 +144,31 @@ def _warnings(work: Work, tables: Mapping[str, pl.DataFrame]) -> list[str]:
     return told
 
 
-def _summed(replayed: pl.DataFrame) -> pl.DataFrame:
+def _summed(replayed: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """Each kind of list over all past cutoffs; the last list has one cutoff less."""
     sums = replayed.group_by("who", maintain_order=True).agg(
         pl.len().alias("lists"), pl.col("pairs", "buyers", "money", "margin").sum()
     )
     found = sums.with_columns((pl.col("buyers") / pl.col("pairs")).alias("precision"))
-    return found.sort(pl.col("who") != OURS, -pl.col("money")).select(
+    shown = found.sort(pl.col("who") != OURS, -pl.col("money")).select(
         "who", "lists", "pairs", "buyers", "precision", "money", "margin"
     )
+    joined = shown.join(more, on="who", how="left", maintain_order="left")
+    return joined.with_columns(pl.col(name).fill_null("") for name in more.columns if name != "who")
 
 
-def _gain_words(work: Work) -> str:
-    if work.lists is None or not work.lists.gain.height:
-        return ""
-    said = []
-    for row in work.lists.gain.filter(pl.col("what") != "margin").iter_rows(named=True):
-        unit = "buyers" if row["what"] == "y" else work.project.propensity.worth.currency
-        said.append(f"{row['value']:+,.0f} {unit} ({row['low']:+,.0f} to {row['high']:+,.0f}) on {row['against']}")
-    told = "; ".join(said)
-    return f"Lists of the same length, judged by what was bought after them. Ours caught {told}. In brackets: 95% intervals."
+def _more(work: Work) -> pl.DataFrame:
+    """By who, in words, how many more buyers and how much more money our lists caught, with 95% intervals."""
+    if work.lists is None:
+        return pl.DataFrame(schema={"who": pl.String})
+    currency = work.project.propensity.worth.currency
+    columns = {"y": "ours: more buyers", "money": f"ours: more {currency}"}
+    rows: dict[str, dict[str, str]] = {}
+    for row in work.lists.gain.filter(pl.col("what").is_in(list(columns))).iter_rows(named=True):
+        said = f"{row['value']:+,.0f} ({row['low']:+,.0f} to {row['high']:+,.0f})"
+        rows.setdefault(row["against"], {})[columns[row["what"]]] = said
+    schema = dict.fromkeys(("who", *columns.values()), pl.String())
+    return pl.DataFrame([{"who": who, **said} for who, said in rows.items()], schema=schema)
 
 
 def _threshold_words(work: Work, tables: Mapping[str, pl.DataFrame]) -> str:
@@ -177,10 +185,19 @@ def _threshold_words(work: Work, tables: Mapping[str, pl.DataFrame]) -> str:
     return f"{said}; of past lists {low:.3g} to {high:.3g}: it lies {last['stands']} of that."
 
 
-def _scenario_table(rows: pl.DataFrame) -> str:
-    spread = [pl.col("least"), pl.col("most"), pl.col("deviation").alias("deviation between lists")]
-    named = rows.with_columns(pl.col("metric").replace(_WORDS))
-    return table_of(named.select("scenario", "metric", "value", "low", "high", *spread))
+def _scenario_table(rows: pl.DataFrame) -> pl.DataFrame:
+    """One line a scenario: each figure with its interval."""
+    found = []
+    for (name,), part in rows.group_by(["scenario"], maintain_order=True):
+        line: dict[str, Any] = {"capacity": str(name)}
+        for row in part.iter_rows(named=True):
+            said = f"{row['value']:.1%}" if row["metric"] in _PARTS else f"{row['value']:,.0f}"
+            if row["low"] is not None and row["high"] is not None:
+                ends = [f"{row[end]:.1%}" if row["metric"] in _PARTS else f"{row[end]:,.0f}" for end in ("low", "high")]
+                said += f" ({ends[0]} to {ends[1]})"
+            line[_WORDS[row["metric"]]] = said
+        found.append({"capacity": line["capacity"], **{word: line[word] for word in _WORDS.values() if word in line}})
+    return pl.DataFrame(found)
 
 
 def _named_prices(prices: pl.DataFrame) -> pl.DataFrame:
