@@ -30,6 +30,11 @@ PAIR_KEYS: Mapping[str, tuple[str, ...]] = {
     "list_moves": ("move",),
     "list_replay": (CUTOFF, "who"),
     "list_gain": ("against", "what"),
+    "list_scenarios": ("scenario", "metric"),
+    "list_thresholds": (CUTOFF,),
+    "list_gains": ("segment", "tenth"),
+    "list_balance": ("dimension", "name"),
+    "list_shadow": ("top",),
 }
 """The tables that only a propensity writes, with what orders their rows beside the entity columns."""
 
@@ -66,6 +71,14 @@ def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
             "list_curve": work.listed.curve,
             "list_fairness": work.listed.fair,
             "list_moves": work.listed.moves,
+            "list_balance": work.listed.balance,
+            "list_shadow": work.listed.shadow,
+        }
+    if work.recalled is not None:
+        found |= {
+            "list_scenarios": work.recalled.scenarios,
+            "list_thresholds": work.recalled.thresholds,
+            "list_gains": work.recalled.gains,
         }
     return {name: frame for name, frame in found.items() if frame.width}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -66,14 +66,14 @@ def tile(label: str, value: str, note: str) -> dict[str, str]:
     return {"label": label, "value": value, "note": note}
 
 
-def html_table(frame: pl.DataFrame) -> str:
-    """An HTML table that sorts by its heads; numbers keep their full value for sorting."""
+def html_table(frame: pl.DataFrame, *, percent: Sequence[str] = ()) -> str:
+    """An HTML table that sorts by its heads; numbers keep their full value for sorting. percent: columns of shares."""
     numeric = {name: dtype.is_numeric() for name, dtype in frame.schema.items()}
     head = "".join(f'<th class="{"n" if numeric[name] else ""}">{escape(name)}</th>' for name in frame.columns)
     rows = []
     for row in frame.iter_rows(named=True):
         cells = "".join(
-            f'<td class="n" data-v="{value}">{_figure(value)}</td>'
+            f'<td class="n" data-v="{value}">{_percent(value) if name in percent else _figure(value)}</td>'
             if numeric[name]
             else f"<td>{escape(str(value))}</td>"
             for name, value in row.items()
@@ -86,6 +86,10 @@ def _figure(value: float | None) -> str:
     if value is None or value != value:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None or share != share else f"{share:.1%}"
 
 
 def _data(work: Work) -> list[dict[str, Any]]:

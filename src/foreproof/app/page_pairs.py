@@ -10,12 +10,12 @@ import polars as pl
 
 from foreproof.app import plots_pairs
 from foreproof.app.page_base import html_table, tile, write_html, write_plots
+from foreproof.app.page_list import limits_part, list_part, past_part
 from foreproof.app.stages import Work
 from foreproof.core.run import Run
 from foreproof.engine.judge import EVERY, OURS
 from foreproof.workloads.propensity import WHITESPACE
 
-_SHOWN, _SWAPS = 200, 100
 _METRICS = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae")
 
 
@@ -25,9 +25,10 @@ def write_pairs_page(
     """`index.html`, and each plot as PNG under `plots/`."""
     drawn = write_plots(_figures(work, tables), folder)
     parts = {
-        **_list_part(work, tables, drawn),
+        **list_part(work, tables, drawn),
         **_judged_part(work, tables, drawn),
-        **_limits_part(work, tables),
+        **past_part(work, tables),
+        **limits_part(work, tables),
         **_chances_part(work, tables),
         **_groups_part(work, tables),
     }
@@ -84,33 +85,9 @@ def _tiles(work: Work) -> list[dict[str, str]]:
     return tiles
 
 
-def _list_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
-    if work.listed is None or work.cutoff is None:
-        note = "The plan has no <code>list</code> section: add a capacity for whom to call."
-        return {
-            "list_note": note if work.cutoff else "No list was made.",
-            "list_table": "",
-            "list_rest": "",
-            "list_charts": [],
-        }
-    plan, rows = work.project.propensity, tables["list"].sort("rank")
-    entity = list(plan.task.entity)
-    shown = ["rank", *entity, "p", "worth", "expected", "segment", "badge", "because"]
-    by = "expected money" if plan.shortlist and plan.shortlist.by == "value" else "chance"
-    at = plan.task.series.grid.say(work.cutoff)
-    note = (
-        f"Made from what was known at the end of {at}: pairs without a purchase in {plan.task.owned} steps, ranked by {by}; "
-        f"a chance is that of a purchase within {plan.task.horizon} steps."
-    )
-    rest = f"The first {_SHOWN} of {rows.height}; all are in tables/list.csv." if rows.height > _SHOWN else ""
-    charts = [{"svg": drawn["list_by_group"], "caption": "The list by group."}] if "list_by_group" in drawn else []
-    table = rows.head(_SHOWN).select([name for name in shown if name in rows.columns])
-    return {"list_note": note, "list_table": html_table(table), "list_rest": rest, "list_charts": charts}
-
-
 def _judged_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[str, str]) -> dict[str, Any]:
     if work.judged is None:
-        return {"judged_note": "No past cutoff was judged.", "judged_charts": [], "replay_table": "", "score_table": ""}
+        return {"judged_note": "No past cutoff was judged.", "judged_charts": [], "score_table": ""}
     grid = work.project.propensity.task.series.grid
     places = ", ".join(grid.say(origin) for origin in work.origins)
     captions = {
@@ -123,41 +100,8 @@ def _judged_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[
     return {
         "judged_note": f"At each past cutoff ({places}) all of it was run on what was known then, and judged by what followed.",
         "judged_charts": [{"svg": drawn[name], "caption": words} for name, words in captions.items() if name in drawn],
-        "replay_table": html_table(tables["list_replay"]) if "list_replay" in tables else "",
-        "replay_note": _gain_words(work),
         "score_table": html_table(own.select("segment", "who", *order).sort("segment", "who")),
     }
-
-
-def _gain_words(work: Work) -> str:
-    if work.lists is None:
-        return ""
-    said = []
-    for row in work.lists.gain.iter_rows(named=True):
-        unit = "buyers" if row["what"] == "y" else _money(work)
-        said.append(
-            f"against {row['against']}: {row['value']:+,.0f} {unit} ({row['low']:+,.0f} to {row['high']:+,.0f})"
-        )
-    return "Lists of the same length; ours " + "; ".join(said) + ". 95% intervals draw accounts." if said else ""
-
-
-def _limits_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    parts = {
-        "prices": "list_prices",
-        "swaps": "list_swaps",
-        "curve": "list_curve",
-        "fair": "list_fairness",
-        "moves": "list_moves",
-    }
-    found: dict[str, Any] = {}
-    for name, table in parts.items():
-        frame = tables.get(table, pl.DataFrame())
-        found[f"{name}_table"] = html_table(frame.head(_SWAPS)) if frame.height else ""
-    jaccard = work.listed.jaccard if work.listed is not None else None
-    found["moves_note"] = (
-        "" if jaccard is None else f"Against the list of the cutoff before: overlap {jaccard:.0%} (Jaccard)"
-    )
-    return found
 
 
 def _chances_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:

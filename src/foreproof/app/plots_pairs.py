@@ -8,6 +8,8 @@ import polars as pl
 
 from foreproof.app.plots import BLUE, GREEN, GREY, ORANGE, figure_of
 
+PURPLE = "#CC79A7"
+
 
 def reliability(table: pl.DataFrame) -> Any:
     """Said against seen, by segment, with exact intervals. table: segment, mean_p, mean_y, low, high."""
@@ -52,11 +54,17 @@ def replayed_lists(totals: pl.DataFrame, *, currency: str) -> Any:
     """Money that each kind of list caught at each past cutoff. totals: who, cutoff (text), money."""
     figure, axes = figure_of(5.2, 3.2)
     cutoffs = totals["cutoff"].unique().sort().to_list()
-    colours = {"foreproof": BLUE, "popularity": ORANGE, "chance alone": GREEN, "last list": "#b6bcc6"}
+    colours = {
+        "foreproof": BLUE,
+        "popularity": ORANGE,
+        "recency": PURPLE,
+        "chance alone": GREEN,
+        "last list": "#b6bcc6",
+    }
     for place, (who, colour) in enumerate(colours.items()):
         part = dict(totals.filter(pl.col("who") == who).select("cutoff", "money").iter_rows())
         heights = [part.get(cutoff, 0.0) for cutoff in cutoffs]
-        axes.bar([i + 0.2 * (place - 1.5) for i in range(len(cutoffs))], heights, width=0.19, color=colour, label=who)
+        axes.bar([i + 0.17 * (place - 2.0) for i in range(len(cutoffs))], heights, width=0.16, color=colour, label=who)
     axes.set_xticks(range(len(cutoffs)), [cutoff[:10] for cutoff in cutoffs], fontsize=8)
     axes.set_ylabel(f"{currency} of pairs on the list that bought", fontsize=8)
     axes.legend(fontsize=8, frameon=False)

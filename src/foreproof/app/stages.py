@@ -27,9 +27,10 @@ from foreproof.engine.build import builder
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import Decided, Replayed, decide, origins, replay_decisions
 from foreproof.engine.diagnose import Diagnosis, diagnose
-from foreproof.engine.judge import JudgedPairs, ReplayedLists
+from foreproof.engine.judge import JudgedPairs
 from foreproof.engine.line import Bench, ladder
 from foreproof.engine.pairs import PairServed
+from foreproof.engine.past_lists import Recalled, ReplayedLists
 from foreproof.engine.prove import prove
 from foreproof.engine.serve import Served
 from foreproof.engine.shortlist import Listed
@@ -76,6 +77,7 @@ class Work:
     judged: JudgedPairs | None = None
     lists: ReplayedLists | None = None
     listed: Listed | None = None
+    recalled: Recalled | None = None
 
     @property
     def cleaning(self) -> pl.DataFrame:

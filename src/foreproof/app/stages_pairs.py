@@ -7,15 +7,26 @@ from dataclasses import replace
 
 from foreproof.app.project import Project
 from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load, repeat_of
-from foreproof.core.clock import Moment
-from foreproof.decisions.shortlist import chosen_rows
+from foreproof.core.clock import ticks
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import origins
-from foreproof.engine.judge import judge_pairs, replay_lists
+from foreproof.engine.judge import judge_pairs, judged_rows
+from foreproof.engine.known import check_list, known_at
 from foreproof.engine.line import ladder
+from foreproof.engine.list_scenarios import list_scenarios
 from foreproof.engine.pairs import pair_builder
+from foreproof.engine.past_lists import (
+    PastList,
+    Recalled,
+    list_gains,
+    outcomes_of,
+    past_lists,
+    ranking_at,
+    replay_lists,
+    thresholds,
+)
 from foreproof.engine.prove import prove
-from foreproof.engine.shortlist import beliefs_at, list_now
+from foreproof.engine.shortlist import list_now
 
 
 def features(work: Work) -> Work:
@@ -24,6 +35,7 @@ def features(work: Work) -> Work:
     cutoff = latest_cutoff(plan, database)
     line = ladder(plan, cutoff, plan.backtest.origins + 1)
     final = pair_builder(plan, work.bench)(database, (cutoff,), plan.plan.seed)
+    check_list(plan, database, plan.task.panel(database), cutoff)
     return replace(work, cutoff=cutoff, origins=tuple(line[:-1]), final=final)
 
 
@@ -53,21 +65,27 @@ def gauntlet(work: Work) -> Work:
 def shortlist(work: Work) -> Work:
     """Whom to call now, and what past lists would have caught."""
     plan = work.project.propensity
-    if plan.shortlist is None:
+    if plan.shortlist is None or work.built is None:
         return work
-    panel = plan.task.panel(database_of(work))
-    past = origins(work.chances, before=cutoff_of(work))
-    lists = {
-        cutoff: chosen_rows(beliefs_at(plan, served, panel.spent(cutoff)), plan.shortlist, entity=plan.task.entity)
-        for cutoff, served in past.items()
-    }
-    cutoff: Moment = cutoff_of(work)
-    before = lists[max(lists, key=str)] if lists else None
-    return replace(
-        work,
-        lists=replay_lists(plan, before_final(work), past, lists, seed=plan.plan.seed),
-        listed=list_now(plan, work.chances[cutoff], panel.spent(cutoff), before),
+    database, cutoff, seed = database_of(work), cutoff_of(work), plan.plan.seed
+    panel, rows = plan.task.panel(database), work.built.rows
+    known = {c: known_at(plan, database, panel, c, rows) for c in work.chances}
+    served = origins(work.chances, before=cutoff)
+    judged = judged_rows(plan, before_final(work), served)
+    past = past_lists(plan, judged, served, known)
+    ranking = ranking_at(plan, judged, cutoff)
+    before = past[max(past, key=ticks)].rows if past else None
+    listed = list_now(plan, work.chances[cutoff], known[cutoff], before, by=ranking.by)
+    outcomes = outcomes_of(plan, judged)
+    newest = PastList(listed.chosen.rows, listed.beliefs, plan.shortlist, ranking)
+    recalled = Recalled(
+        ranking=ranking,
+        thresholds=thresholds(plan, past, newest, cutoff),
+        gains=list_gains(plan, outcomes, past),
+        scenarios=list_scenarios(plan, outcomes, past, seed=seed),
     )
+    lists = replay_lists(plan, outcomes, past, seed=seed)
+    return replace(work, lists=lists, listed=listed, recalled=recalled)
 
 
 PROPENSITY: Mapping[str, Callable[[Work], Work]] = {

@@ -66,7 +66,7 @@ def capacity_curve(
 
 
 def balance(rows: pl.DataFrame, column: str) -> tuple[pl.DataFrame, list[str]]:
-    """Pairs and expected money by representative or region, and a warning for each with more than twice the median."""
+    """`pairs`, `expected`, `warning` by representative or region, and words for each with more than twice the median."""
     found = (
         rows.group_by(column, maintain_order=True)
         .agg(pl.len().cast(pl.Int64).alias("pairs"), pl.col(VALUE).sum())
@@ -78,7 +78,8 @@ def balance(rows: pl.DataFrame, column: str) -> tuple[pl.DataFrame, list[str]]:
         f"{column} {name} has {pairs} pairs, more than twice the median of {middle:g}"
         for name, pairs in crowded.select(column, "pairs").iter_rows()
     ]
-    return found, told
+    warned = pl.when(pl.col("pairs") > 2.0 * middle).then(pl.lit("over twice the median")).otherwise(pl.lit(""))
+    return found.with_columns(warned.alias("warning")), told
 
 
 def size_segments(accounts: pl.DataFrame, account: str, value: str) -> pl.DataFrame:

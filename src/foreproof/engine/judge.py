@@ -1,4 +1,4 @@
-"""Past cutoffs of a propensity judged by what came: scores with intervals, reliability, gains, and lists replayed in money."""
+"""Past cutoffs of a propensity judged by what came: scores with intervals, reliability, gains."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ import polars as pl
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.clusters import cluster_bootstrap, statistics_of
 from foreproof.core.compare import Interval
-from foreproof.core.decide import Floats
 from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF
 from foreproof.core.score_binary import reliability
 from foreproof.core.trial import Built
-from foreproof.decisions.listed import gains, realised, saved_by_account
+from foreproof.decisions.listed import gains
 from foreproof.engine.pairs import BASE, RAW, P, PairServed
 from foreproof.errors import BadInput
 from foreproof.workloads.propensity import SEGMENT, WHITESPACE, PropensityPlan, check_cutoff
 
 OURS, POOLED, EVERY = "foreproof", "pooled", "all"
-POPULAR, PLAIN, LAST = "popularity", "chance alone", "last list"
 _SCORES = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae")
 
 
@@ -52,18 +50,6 @@ class JudgedPairs:
         )
         found = self.scores.filter(*named)["value"]
         return float(found[0]) if found.len() else float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayedLists:
-    """Lists chosen at past cutoffs, ours and others of the same length, judged by what came.
-
-    totals: `who`, `cutoff`, `pairs`, `buyers`, `precision`, `capture`, `money`, `value_capture`. gain: `against`, `what` (`y` or
-    `money`), `value`, `low`, `high`: an account, over all cutoffs.
-    """
-
-    totals: pl.DataFrame
-    gain: pl.DataFrame
 
 
 def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, PairServed], *, seed: int) -> JudgedPairs:
@@ -103,87 +89,6 @@ def judged_rows(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
     keys = [*plan.task.entity, CUTOFF]
     said = pl.concat([served[c].rows for c in sorted(served, key=ticks)])
     return said.join(built.labels.select(*keys, "y", "money"), on=keys, how="inner", maintain_order="left")
-
-
-def replay_lists(
-    plan: PropensityPlan,
-    built: Built,
-    served: Mapping[Moment, PairServed],
-    lists: Mapping[Moment, pl.DataFrame],
-    *,
-    seed: int,
-) -> ReplayedLists:
-    """Our past lists against those by popularity, by the blend's chance alone, and our own list of the cutoff before.
-
-    lists: by cutoff, as they were chosen then. Every other list is as long, and made from the same beliefs' columns.
-    """
-    judged = judged_rows(plan, built, served)
-    entity = plan.task.entity
-    outcomes: dict[Moment, pl.DataFrame] = {}
-    chosen: dict[str, dict[Moment, pl.DataFrame]] = {}
-    before: pl.DataFrame | None = None
-    for cutoff in sorted(lists, key=ticks):
-        here = judged.filter(pl.col(CUTOFF).to_physical() == ticks(cutoff))
-        if not here.height:
-            continue
-        white = here.filter(pl.col(SEGMENT) == WHITESPACE)
-        outcomes[cutoff] = white
-        ours = lists[cutoff].select(*entity, CUTOFF)
-        sides = {
-            OURS: ours,
-            POPULAR: _top(white, BASE, ours.height, entity),
-            PLAIN: _top(white, RAW, ours.height, entity),
-        }
-        if before is not None:
-            sides[LAST] = before.drop(CUTOFF).join(white.select(CUTOFF).head(1), how="cross")
-        for who, rows in sides.items():
-            chosen.setdefault(who, {})[cutoff] = rows
-        before = ours
-    names = ("pairs", "buyers", "precision", "capture", "money", "value_capture")
-    found = [
-        (
-            who,
-            plan.task.series.grid.say(cutoff),
-            *(realised(rows, outcomes[cutoff], entity=entity)[name] for name in names),
-        )
-        for who, parts in chosen.items()
-        for cutoff, rows in parts.items()
-    ]
-    schema = {"who": pl.String(), CUTOFF: pl.String(), **dict.fromkeys(names, pl.Float64())}
-    totals = pl.DataFrame(found, schema=schema, orient="row")
-    return ReplayedLists(totals, _list_gain(chosen, outcomes, entity, seed))
-
-
-def _top(rows: pl.DataFrame, by: str, count: int, entity: tuple[str, str]) -> pl.DataFrame:
-    return rows.sort(by, *entity, descending=[True, False, False]).head(count).select(*entity, CUTOFF)
-
-
-def _list_gain(
-    chosen: Mapping[str, Mapping[Moment, pl.DataFrame]],
-    outcomes: Mapping[Moment, pl.DataFrame],
-    entity: tuple[str, str],
-    seed: int,
-) -> pl.DataFrame:
-    """Ours less each other over the cutoffs that both have."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for who in (name for name in chosen if name != OURS):
-        at = list(chosen[who])
-        ours, theirs, truth = (pl.concat([side[c] for c in at]) for side in (chosen[OURS], chosen[who], outcomes))
-        for what in ("y", "money"):
-            saved = saved_by_account(ours, theirs, truth, entity=entity, what=what)
-            found = _mean_interval(saved, rng)
-            rows.append((who, what, found.estimate * saved.size, found.low * saved.size, found.high * saved.size))
-    schema = {"against": pl.String(), "what": pl.String(), **dict.fromkeys(("value", "low", "high"), pl.Float64())}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _mean_interval(values: Floats, rng: np.random.Generator, replicates: int = 1000) -> Interval:
-    """The mean with a 95% percentile interval that draws accounts with replacement."""
-    drawn = rng.integers(0, values.size, size=(replicates, values.size))
-    means = values[drawn].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high), 0.95)
 
 
 def _scores(
@@ -244,4 +149,4 @@ def _flags(judged: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     return rates.with_columns(named, pl.Series("flag", said, dtype=pl.String))
 
 
-__all__ = ["OURS", "POOLED", "JudgedPairs", "ReplayedLists", "judge_pairs", "judged_rows", "replay_lists"]
+__all__ = ["EVERY", "OURS", "POOLED", "JudgedPairs", "judge_pairs", "judged_rows"]

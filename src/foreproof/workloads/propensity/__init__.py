@@ -6,6 +6,13 @@ A `Task` and a default plan, thin: `task` has the pairs and their labels, `plan`
 
 from __future__ import annotations
 
+from foreproof.workloads.propensity.accounts import (
+    UNKNOWN,
+    Contacts,
+    Dimension,
+    contacted_at,
+    dimensions_at,
+)
 from foreproof.workloads.propensity.grouping import grouping_findings, mapped_database
 from foreproof.workloads.propensity.plan import PropensityPlan, Worth, parse_propensity
 from foreproof.workloads.propensity.task import (
@@ -21,12 +28,17 @@ from foreproof.workloads.propensity.task import (
 __all__ = [
     "REPEAT",
     "SEGMENT",
+    "UNKNOWN",
     "WHITESPACE",
+    "Contacts",
+    "Dimension",
     "Pairs",
     "PropensityPlan",
     "PropensityTask",
     "Worth",
     "check_cutoff",
+    "contacted_at",
+    "dimensions_at",
     "grouping_findings",
     "mapped_database",
     "parse_propensity",

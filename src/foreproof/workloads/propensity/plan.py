@@ -12,7 +12,8 @@ from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Model
 from foreproof.core.plan import Plan, parse_keep
 from foreproof.core.section import Section
-from foreproof.decisions.shortlist import ListTerms, parse_list
+from foreproof.decisions.listed import SIZES
+from foreproof.decisions.shortlist import REP, SEGMENT, ListTerms, parse_list
 from foreproof.errors import LawError, PlanError
 from foreproof.features.cells import Where
 from foreproof.features.declare import Feature
@@ -23,6 +24,7 @@ from foreproof.features.series import Series
 from foreproof.gauntlet.settings import Proof, parse_proof
 from foreproof.models.calibrate import CALIBRATORS
 from foreproof.models.classify import parse_classifiers
+from foreproof.workloads.propensity.accounts import Contacts, Dimension, parse_contacts, parse_dimensions
 from foreproof.workloads.propensity.grouping import parse_grouping
 from foreproof.workloads.propensity.task import PropensityTask
 
@@ -44,7 +46,8 @@ class Worth:
 class PropensityPlan:
     """The plan of a propensity, parsed: nothing further in reads a setting by name.
 
-    declared: the plan's features; features: what its policy leaves of them. keep: what runs keep in the lake.
+    declared: the plan's features; features: what its policy leaves of them. keep: what runs keep in the lake. dimensions: whose
+    accounts are, by table. contacts: past calls.
     """
 
     plan: Plan
@@ -62,6 +65,8 @@ class PropensityPlan:
     proof: Proof
     cutoff: str
     keep: tuple[str, ...] = ()
+    dimensions: tuple[Dimension, ...] = ()
+    contacts: Contacts | None = None
 
 
 def parse_propensity(plan: Plan) -> PropensityPlan:
@@ -77,6 +82,8 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
     declared = _features(root, task)
     policy = root.choice("policy", POLICIES, default="full")
     backtest = parse_backtest(root.section("backtest", default={"examples": 6}), horizon=horizon, stride=horizon)
+    dimensions = parse_dimensions(root.section("accounts", default={}), contracts, task.account)
+    shortlist, contacts = _list(root, contracts, task, dimensions) if "list" in root else (None, None)
     parsed = PropensityPlan(
         plan=plan,
         contracts=contracts,
@@ -91,10 +98,12 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         calibrators=_calibrators(root),
         backtest=backtest,
         worth=_worth(root.section("worth", default={})),
-        shortlist=parse_list(root.section("list")) if "list" in root else None,
+        shortlist=shortlist,
         proof=parse_proof(root.section("proof", default={}), kind="chance"),
         cutoff=str(root.raw("cutoff", default="latest")),
         keep=parse_keep(root),
+        dimensions=dimensions,
+        contacts=contacts,
     )
     root.done()
     return parsed
@@ -195,6 +204,37 @@ def _worth(section: Section) -> Worth:
     if worth.margin == 0.0 or worth.reach == 0.0:
         raise PlanError("worth", found=f"margin {worth.margin:g}, reach {worth.reach:g}", wanted="more than 0")
     return worth
+
+
+def _list(
+    root: Section, contracts: Sequence[Contract], task: PropensityTask, dimensions: Sequence[Dimension]
+) -> tuple[ListTerms, Contacts | None]:
+    """The list's terms and the table of past calls. What a term needs and nothing gives is refused here, before anything runs."""
+    section = root.section("list")
+    contacts = parse_contacts(section.section("contacts"), contracts, task.entity) if "contacts" in section else None
+    terms = parse_list(section)
+    named = {one.name for one in dimensions}
+    if terms.cool_down and contacts is None:
+        raise PlanError(
+            "list.cool_down", found="no table of past calls", wanted="list.contacts", fix="contacts: {table: calls}"
+        )
+    if terms.per_rep is not None and REP not in named:
+        raise PlanError(
+            "list.per_rep",
+            found="accounts without representatives",
+            wanted="accounts.rep",
+            fix="accounts: {rep: TABLE.column}",
+        )
+    for name in (*terms.floors, *terms.hybrid) if SEGMENT not in named else ():
+        if name not in SIZES:
+            raise PlanError(
+                f"list: segment {name}", found="no table of segments", wanted=f"one of {', '.join(SIZES)} (thirds by value)",
+                fix="accounts: {segment: TABLE.column}",
+            )  # fmt: skip
+    for name in terms.caps if task.groups else ():
+        if name not in task.groups:
+            raise PlanError(f"list.caps.{name}", found="an unknown group", wanted=f"one of {', '.join(task.groups)}")
+    return terms, contacts
 
 
 __all__ = ["PropensityPlan", "Worth", "parse_propensity"]

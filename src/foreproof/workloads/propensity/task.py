@@ -113,14 +113,17 @@ class Pairs:
         return asked.with_columns(pl.col(SEGMENT).fill_null(WHITESPACE))
 
     def spent(self, cutoff: Moment) -> pl.DataFrame:
-        """Account, `spent`: the money of its purchases up to the cutoff, as known there."""
+        """Account, `spent` (money of its purchases up to the cutoff), `idle` (steps since its last one), as known there."""
         task = self.task
         point = int(cutoff_periods(task.series.grid, [cutoff])[0])
         seen = self.series.cells.visible(point)
         past = seen.where(seen.period <= point)
         money = np.bincount(past.code, weights=past.value / past.scale, minlength=self.series.size)
-        whole = self.series.keys.with_columns(pl.Series("spent", money)).group_by(task.account, maintain_order=True)
-        return whole.agg(pl.col("spent").sum()).sort(task.account)
+        last = np.full(self.series.size, -FAR, dtype=np.int64)
+        np.maximum.at(last, past.code, past.period)
+        columns = pl.Series("spent", money), pl.Series("idle", point - last)
+        whole = self.series.keys.with_columns(columns).group_by(task.account, maintain_order=True)
+        return whole.agg(pl.col("spent").sum(), pl.col("idle").min()).sort(task.account)
 
     def labels(self, cutoffs: Sequence[Moment], *, at: Moment | None = None) -> pl.DataFrame:
         """Entity columns, `cutoff`, `step` (the horizon), `y` (1 with a purchase over (cutoff, cutoff + horizon]), `money` of it.
