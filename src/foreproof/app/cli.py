@@ -11,10 +11,12 @@ from typing import Annotated
 import typer
 
 from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
+from foreproof.engine.prequential import FreezeTerms
 from foreproof.errors import ForeproofError
 
 Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
 Horizon = Annotated[int | None, typer.Option(help="steps ahead, instead of the plan's")]
+Policy = Annotated[str | None, typer.Option(help="one policy of features for every group, instead of the plan's")]
 Tag = Annotated[str, typer.Option(help="a word to find the run by")]
 Parent = Annotated[str, typer.Option(help="the run that this one follows")]
 
@@ -60,8 +62,10 @@ def new_propensity(
 
 
 def _stage(name: str, words: str) -> None:
-    def command(project: Folder = Path(), horizon: Horizon = None, tag: Tag = "", parent: Parent = "") -> None:
-        raise typer.Exit(commands.run(project, until=name, horizon=horizon, tag=tag, parent=parent))
+    def command(
+        project: Folder = Path(), horizon: Horizon = None, policy: Policy = None, tag: Tag = "", parent: Parent = ""
+    ) -> None:
+        raise typer.Exit(commands.run(project, until=name, horizon=horizon, policy=policy, tag=tag, parent=parent))
 
     command.__doc__ = words
     app.command(name)(command)
@@ -75,6 +79,7 @@ _stage("load", "Check, then write the facts into the lake; loading a batch twice
 def features(
     project: Folder = Path(),
     horizon: Horizon = None,
+    policy: Policy = None,
     tag: Tag = "",
     parent: Parent = "",
     listed: Annotated[bool, typer.Option("--list", help="only list the plan's features; nothing is loaded")] = False,
@@ -84,9 +89,10 @@ def features(
 ) -> None:
     """Load, then compile the features that would be served, and list each with what it reads."""
     if listed or write is not None:
-        commands_features.list_features(project, write=write, horizon=horizon)
+        commands_features.list_features(project, write=write, horizon=horizon, policy=policy)
     else:
-        raise typer.Exit(commands_features.compile_features(project, horizon=horizon, tag=tag, parent=parent))
+        code = commands_features.compile_features(project, horizon=horizon, policy=policy, tag=tag, parent=parent)
+        raise typer.Exit(code)
 
 
 _stage("train", "Features, then fit every model at every cutoff that is served or calibrates.")
@@ -149,14 +155,41 @@ def spend(
     commands.spend(project, run, budget=budget)
 
 
+Groups = Annotated[list[str] | None, typer.Option("--group", help="a group on its own; may come several times")]
+Freeze = Annotated[str, typer.Option(help="the date at which all is frozen, instead of the earliest judged cutoff")]
+Months = Annotated[int | None, typer.Option(help="how many windows are scored; all by default")]
+Window = Annotated[int | None, typer.Option(help="steps from one window to the next, instead of backtest.every")]
+Variants = Annotated[list[str] | None, typer.Option("--variant", help="a policy of features; may come several times")]
+
+
+@app.command("prequential")
+def prequential(
+    group: Groups = None,
+    freeze: Freeze = "",
+    months: Months = None,
+    window: Window = None,
+    variant: Variants = None,
+    project: Folder = Path(),
+) -> None:
+    """Freeze a propensity at one cutoff and score it month by month on what came after."""
+    terms = FreezeTerms(tuple(group or ()), freeze, months, window)
+    commands_pairs.frozen(project, variants=tuple(variant or ()), terms=terms)
+
+
 @app.command("ablate")
 def ablate(
-    apply: Annotated[bool, typer.Option("--apply", help="write the chosen policy into the plan")] = False,
+    group: Groups = None,
+    freeze: Freeze = "",
+    months: Months = None,
+    window: Window = None,
+    variant: Variants = None,
+    apply: Annotated[bool, typer.Option("--apply", help="write the chosen policies into the plan")] = False,
     threshold: Annotated[float, typer.Option(help="the largest loss of AUC that does not matter")] = 0.005,
     project: Folder = Path(),
 ) -> None:
-    """Judge a propensity without the features that a leak could hide in: short windows, recency, the last 30 days."""
-    commands_pairs.ablation(project, apply=apply, threshold=threshold)
+    """Judge a frozen propensity without the features that a leak could hide in; its far months decide, group by group."""
+    terms = FreezeTerms(tuple(group or ()), freeze, months, window)
+    commands_pairs.ablation(project, variants=tuple(variant or ()), terms=terms, apply=apply, threshold=threshold)
 
 
 @mapping_app.command("check")

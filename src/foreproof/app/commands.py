@@ -69,9 +69,11 @@ def write_new(folder: Path, text: str) -> None:
     out.print(f"wrote {target}: look at the lines marked GUESS, then `foreproof run -C {folder}`")
 
 
-def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str) -> int:
+def run(
+    folder: Path, *, until: str, horizon: int | None = None, policy: str | None = None, tag: str = "", parent: str = ""
+) -> int:
     """Run the stages of a project up to one of them; return the exit code."""
-    project = open_project(folder).having(horizon=horizon)
+    project = open_project(folder).having(horizon=horizon, policy=policy)
     last = STAGES[-1] if until == "run" else until
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)

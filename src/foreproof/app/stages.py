@@ -23,9 +23,11 @@ from foreproof.core.trial import Built, Verdict
 from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
 from foreproof.engine.build import builder
+from foreproof.engine.challenger import Challenged
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import Decided, Replayed, decide, origins, replay_decisions
 from foreproof.engine.diagnose import Diagnosis, diagnose
+from foreproof.engine.folds import Folded
 from foreproof.engine.judge import JudgedPairs, ReplayedLists
 from foreproof.engine.line import Bench, ladder
 from foreproof.engine.pairs import PairServed
@@ -74,6 +76,8 @@ class Work:
     judged: JudgedPairs | None = None
     lists: ReplayedLists | None = None
     listed: Listed | None = None
+    challenged: Challenged | None = None
+    folds: Folded | None = None
 
     @property
     def cleaning(self) -> pl.DataFrame:

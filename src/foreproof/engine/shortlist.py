@@ -9,14 +9,13 @@ import polars as pl
 from foreproof.core.predict import CUTOFF
 from foreproof.decisions.listed import badges, capacity_curve, diversity, fairness, overlap, size_segments
 from foreproof.decisions.shortlist import BADGE, SEGMENT, Chosen, P, choose
+from foreproof.engine.chances import FEWEST_BUYERS
 from foreproof.engine.pairs import P as CHANCE
 from foreproof.engine.pairs import PairServed
 from foreproof.errors import BadInput
 from foreproof.workloads.propensity import SEGMENT as KIND
 from foreproof.workloads.propensity import WHITESPACE, PropensityPlan, Worth
 
-FEWEST_BUYERS = 30
-"""Settled buyers of a group below which its chances are a heuristic: the base rate of the group, and the badge says so."""
 _PRIOR = 20.0
 _CURVE = (0.5, 0.75, 1.0, 1.5, 2.0)
 

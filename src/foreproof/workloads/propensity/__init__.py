@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from foreproof.workloads.propensity.grouping import grouping_findings, mapped_database
 from foreproof.workloads.propensity.plan import PairProof, PropensityPlan, Worth, parse_propensity
+from foreproof.workloads.propensity.policies import Policies
 from foreproof.workloads.propensity.task import (
     REPEAT,
     SEGMENT,
@@ -24,6 +25,7 @@ __all__ = [
     "WHITESPACE",
     "PairProof",
     "Pairs",
+    "Policies",
     "PropensityPlan",
     "PropensityTask",
     "Worth",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from foreproof.core.backtest import Backtest, parse_backtest
 from foreproof.core.clock import parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Model
-from foreproof.core.plan import Plan, parse_keep
+from foreproof.core.plan import Plan, parse_keep, plan_of
 from foreproof.core.section import Section
 from foreproof.decisions.shortlist import ListTerms, parse_list
 from foreproof.errors import LawError, PlanError
@@ -18,12 +19,18 @@ from foreproof.features.cells import Where
 from foreproof.features.declare import Feature
 from foreproof.features.missing import Missing, parse_missing
 from foreproof.features.parse_events import event_default, parse_event_features
-from foreproof.features.policy import POLICIES, policy_of, swapped
+from foreproof.features.policy import Policy, parse_variants
 from foreproof.features.series import Series
 from foreproof.models.calibrate import CALIBRATORS
 from foreproof.models.classify import parse_classifiers
 from foreproof.workloads.propensity.grouping import parse_grouping
+from foreproof.workloads.propensity.policies import Policies, features_under, parse_policies
 from foreproof.workloads.propensity.task import PropensityTask
+
+Choice = Literal["pooled", "group"]
+"""For whom estimator and calibrator are chosen."""
+CHALLENGES = ("models", "policy", "calibration", "choice")
+"""The settings in which a challenger may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,23 @@ class PairProof:
 
 
 @dataclass(frozen=True, slots=True)
+class Folds:
+    """How customers are cut: see `core.folds`. count: folds. purge: days (steps on a clock of integers) before a test cutoff by
+    which training labels had settled. score: whether members are also fitted without each fold, and scored out of fold.
+    """
+
+    count: int = 5
+    purge: int = 0
+    score: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PropensityPlan:
     """The plan of a propensity, parsed: nothing further in reads a setting by name.
 
-    declared: the plan's features; features: what its policy leaves of them. keep: what runs keep in the lake.
+    declared: the plan's features; features: what its policies leave of them, together. variants: policies of its own. choice:
+    whether estimator and calibrator are chosen for each group, or for all of a segment. challenger: the plan of the second
+    pipeline. keep: what runs keep in the lake.
     """
 
     plan: Plan
@@ -59,16 +79,31 @@ class PropensityPlan:
     task: PropensityTask
     features: tuple[Feature, ...]
     declared: tuple[Feature, ...]
-    policy: str
+    policies: Policies
+    variants: tuple[Policy, ...]
     missing: Missing
     models: tuple[Model, ...]
     calibrators: tuple[str, ...]
+    choice: Choice
     backtest: Backtest
     worth: Worth
     shortlist: ListTerms | None
     proof: PairProof
     cutoff: str
     keep: tuple[str, ...] = ()
+    folds: Folds = Folds()
+    challenger: PropensityPlan | None = None
+
+    def under(self, policy: str) -> PropensityPlan:
+        """The same plan with one policy for every group, no challenger. Raises BadInput for a policy that is not known."""
+        forced = Policies(policy)
+        features = features_under(self.declared, forced, self.variants, horizon=self.task.horizon)
+        return replace(self, features=features, policies=forced, challenger=None)
+
+    def names_under(self, policy: str) -> frozenset[str]:
+        """The names of the features that one of its policies leaves."""
+        kept = features_under(self.declared, Policies(policy), self.variants, horizon=self.task.horizon)
+        return frozenset(feature.name for feature in kept)
 
 
 def parse_propensity(plan: Plan) -> PropensityPlan:
@@ -82,29 +117,49 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
     delay = parse_offset(root.raw("delay", default=0), subject="delay")
     task = _task(plan.name, root.section("pairs"), contracts, horizon=horizon, delay=delay)
     declared = _features(root, task)
-    policy = root.choice("policy", POLICIES, default="full")
+    variants = parse_variants(root.section("variants", default={}), declared=declared, horizon=horizon)
+    policies = parse_policies(root, variants, task.groups)
     backtest = parse_backtest(root.section("backtest", default={"examples": 6}), horizon=horizon, stride=horizon)
     parsed = PropensityPlan(
         plan=plan,
         contracts=contracts,
         task=task,
-        features=declared
-        if policy == "full"
-        else swapped(declared, policy_of(policy, horizon=horizon), horizon=horizon),
+        features=features_under(declared, policies, variants, horizon=horizon),
         declared=declared,
-        policy=policy,
+        policies=policies,
+        variants=variants,
         missing=parse_missing(root.section("missing", default={})),
         models=parse_classifiers(root),
         calibrators=_calibrators(root),
+        choice=root.choice("choice", get_args(Choice), default="group"),
         backtest=backtest,
         worth=_worth(root.section("worth", default={})),
         shortlist=parse_list(root.section("list")) if "list" in root else None,
         proof=_proof(root.section("proof", default={})),
         cutoff=str(root.raw("cutoff", default="latest")),
         keep=parse_keep(root),
+        folds=_folds(root.section("folds", default={})),
+        challenger=_challenger(plan, root.section("challenger")) if "challenger" in root else None,
     )
     root.done()
     return parsed
+
+
+def _challenger(plan: Plan, section: Section) -> PropensityPlan:
+    """The same plan with other models, features or calibration: one population, one set of labels, one list of cutoffs."""
+    changes = {name: section.raw(name) for name in CHALLENGES if name in section}
+    section.done()
+    if not changes:
+        raise PlanError("challenger", found="nothing that differs", wanted=f"some of {', '.join(CHALLENGES)}")
+    values = {name: value for name, value in plan.values.items() if name != "challenger"}
+    try:
+        found = parse_propensity(plan_of({**values, **changes}))
+    except PlanError as error:
+        if error.subject.partition(".")[0].partition("[")[0] not in changes:
+            raise
+        subject = f"challenger.{error.subject}"
+        raise PlanError(subject, found=error.found, wanted=error.wanted, fix=error.fix) from None
+    return found
 
 
 def _task(
@@ -204,6 +259,16 @@ def _worth(section: Section) -> Worth:
     return worth
 
 
+def _folds(section: Section) -> Folds:
+    folds = Folds(
+        count=section.whole("count", default=5, low=2, high=100),
+        purge=section.whole("purge", default=0, low=0),
+        score=section.flag("score", default=False),
+    )
+    section.done()
+    return folds
+
+
 def _proof(section: Section) -> PairProof:
     proof = PairProof(
         alpha=section.number("alpha", default=0.05, low=0.0001, high=0.5),
@@ -213,4 +278,4 @@ def _proof(section: Section) -> PairProof:
     return proof
 
 
-__all__ = ["PairProof", "PropensityPlan", "Worth", "parse_propensity"]
+__all__ = ["CHALLENGES", "Choice", "Folds", "PairProof", "PropensityPlan", "Worth", "parse_propensity"]
