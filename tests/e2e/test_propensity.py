@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random as chance
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -44,6 +45,8 @@ backtest: {origins: 2, calibrations: 3, examples: 3}
 worth: {margin: 0.5, currency: euros}
 list: {top: 0.1, cap: 0.5, per_account: 1}
 proof: {calibration: 0.08}
+challenger: {models: [logistic]}
+folds: {count: 3}
 """
 
 
@@ -139,25 +142,64 @@ def test_a_second_run_gives_the_same_bytes(outcome: Outcome, monkeypatch: pytest
         assert path.read_bytes() == (again.folder / "tables" / path.name).read_bytes(), path.name
 
 
+def test_a_run_tells_what_each_group_believes_and_keeps_a_shadow(outcome: Outcome) -> None:
+    choices = table(outcome, "choices")
+    assert set(choices["policy"]) == {"full"}
+    assert set(choices["badge"]) == {"model", "heuristic"}
+    assert choices.filter(pl.col("badge") == "heuristic")["buyers"].max() < 30  # type: ignore[operator]
+    challenger = table(outcome, "challenger")
+    assert challenger.height == 2
+    text = outcome.page.read_text(encoding="utf-8")
+    assert "not promoted; the champion stays" in text
+    shadow = table(outcome, "chances")["shadow"]
+    assert shadow.null_count() == 0
+    assert shadow.is_between(0, 1).all()
+    assert table(outcome, "folds")["customer"].is_unique().all()
+    written = json.loads((outcome.folder / "folds.json").read_text(encoding="utf-8"))
+    assert (written["folds"], written["overlap"]) == (3, 0)
+    assert (outcome.folder / "plots" / "calibration_by_month.png").is_file()
+    assert set(table(outcome, "reliability_by_month")["segment"]) == {"repeat", "whitespace"}
+
+
+def call(folder: Path, *words: str) -> str:
+    return CliRunner().invoke(app, [*words, "-C", str(folder)], catch_exceptions=False).output
+
+
+def test_a_frozen_model_is_scored_month_by_month(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREPROOF_WORKERS", "1")
+    monkeypatch.setenv("COLUMNS", "220")
+    folder = outcome.folder.parents[1]
+    told = call(folder, "prequential", "--group", "bread", "--months", "3", "--window", "28")
+    assert "censored" in told
+    page = next((folder / "prequential").glob("*/index.html"))
+    assert "Frozen at 2024-06-10" in page.read_text(encoding="utf-8")
+    scores = pl.read_parquet(page.parent / "tables" / "scores.parquet")
+    assert set(scores["group"]) == {"bread"}
+    assert set(scores["month"]) == {1}
+    log = open_project(folder).ledger.export(folder / "leaves.jsonl").read_text(encoding="utf-8")
+    assert page.parent.name in log
+    for words in (["--group", "eggs"], ["--freeze", "2023-01-01"], ["--freeze", "2024-07-01"], ["--months", "0"]):
+        refused = CliRunner().invoke(app, ["prequential", *words, "-C", str(folder)]).exception
+        assert isinstance(refused, BadInput)
+        assert refused.exit_code == 2
+
+
 def test_features_are_listed_and_ablated(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREPROOF_WORKERS", "1")
     monkeypatch.setenv("COLUMNS", "220")
     folder = outcome.folder.parents[1]
-    listed = CliRunner().invoke(app, ["features", "-C", str(folder)], catch_exceptions=False)
-    assert "recency_log_of_lines" in listed.output
+    assert "recency_log_of_lines" in call(folder, "features", "--list", "--policy", "full")
+    assert "recency_log_of_lines" not in call(folder, "features", "--list", "--policy", "safe")
     before = (folder / "foreproof.yaml").read_text(encoding="utf-8")
-    told = CliRunner().invoke(
-        app, ["ablate", "--threshold", "0.5", "--apply", "-C", str(folder)], catch_exceptions=False
-    )
-    assert "wrote policy: safe into" in told.output
+    told = call(folder, "ablate", "--variant", "safe", "--threshold", "0.5", "--apply")
+    assert "wrote policy: safe into" in told
     after = open_project(folder).propensity
     metas = [feature.meta(14) for feature in after.features]
     assert not [m for m in metas if m.family in ("recency", "decay")]
     assert not [m for m in metas if m.nearness is not None and m.nearness < 14]
     (folder / "foreproof.yaml").write_text(before, encoding="utf-8")
-    strict = CliRunner().invoke(app, ["ablate", "--threshold", "0", "-C", str(folder)], catch_exceptions=False)
-    assert "of AUC on whitespace pairs: full" in " ".join(strict.output.split())
-    assert isinstance(CliRunner().invoke(app, ["ablate", "--threshold", "2", "-C", str(folder)]).exception, BadInput)
+    for words in (["--threshold", "2"], ["--variant", "oracle"], ["--months", "1"]):
+        assert isinstance(CliRunner().invoke(app, ["ablate", *words, "-C", str(folder)]).exception, BadInput)
 
 
 def test_a_plan_is_guessed_from_a_file_of_purchases(tmp_path: Path) -> None:

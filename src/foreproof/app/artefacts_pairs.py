@@ -17,11 +17,17 @@ PAIR_KEYS: Mapping[str, tuple[str, ...]] = {
     "pair_scores": (CUTOFF, "segment", "who", "metric"),
     "pair_gain": ("segment", "metric", "against"),
     "reliability": ("segment", "bin"),
+    "reliability_by_month": (CUTOFF, "segment", "bin"),
     "gains": ("segment", "tenth"),
     "base_rates": (CUTOFF, "segment"),
     "calibrators": (CUTOFF, "segment", "calibrator"),
     "blend": (CUTOFF, "segment", "model"),
     "mapping": ("group",),
+    "choices": (CUTOFF, "segment"),
+    "challenger": (CUTOFF,),
+    "folds": ("fold",),
+    "fold_counts": ("fold", CUTOFF),
+    "cross_validated": (CUTOFF, "segment", "who", "metric"),
     "list": ("rank",),
     "list_prices": ("limit",),
     "list_swaps": ("limit",),
@@ -52,13 +58,23 @@ def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
         found["chances"] = pl.concat([work.chances[c].rows for c in sorted(work.chances, key=ticks)])
         found["calibrators"] = pl.concat([_calibrators(c, one) for c, one in work.chances.items()])
         found["blend"] = pl.concat([_weights(c, one) for c, one in work.chances.items()])
+        found["choices"] = pl.concat([_choices(work, c, one) for c, one in work.chances.items()])
     if work.judged is not None:
         found |= {
             "pair_scores": work.judged.scores,
             "pair_gain": work.judged.gain,
             "reliability": work.judged.reliability,
+            "reliability_by_month": work.judged.monthly,
             "gains": work.judged.gains,
             "base_rates": work.judged.flags,
+        }
+    if work.challenged is not None:
+        found["challenger"] = work.challenged.table
+    if work.folds is not None:
+        found |= {
+            "folds": work.folds.assigned,
+            "fold_counts": work.folds.counts,
+            "cross_validated": work.folds.scores,
         }
     if work.lists is not None:
         found |= {"list_replay": work.lists.totals, "list_gain": work.lists.gain}
@@ -102,6 +118,14 @@ def _weights(cutoff: Moment, served: PairServed) -> pl.DataFrame:
     ]
     frame = pl.DataFrame(rows, schema={"segment": pl.String, "model": pl.String, "weight": pl.Float64}, orient="row")
     return frame.select(_at(cutoff, frame.height), pl.all())
+
+
+def _choices(work: Work, cutoff: Moment, served: PairServed) -> pl.DataFrame:
+    """What each group of each segment believes: policy, estimator, calibrator, how many buyers had settled, and why."""
+    plan, table = work.project.propensity, served.chances.table()
+    policy = plan.policies.column(plan.task.group).alias("policy")
+    first = ["segment", plan.task.group]
+    return table.select(_at(cutoff, table.height), *first, policy, pl.all().exclude(first))
 
 
 def _at(cutoff: Moment, rows: int) -> pl.Series:

@@ -12,10 +12,12 @@ import typer
 
 from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
 from foreproof.app.audit import Asked, show_audit
+from foreproof.app.cli_runs import Folder, log_app, runs_app
+from foreproof.engine.prequential import FreezeTerms
 from foreproof.errors import ForeproofError
 
-Folder = Annotated[Path, typer.Option("--project", "-C", help="the folder that holds foreproof.yaml")]
 Horizon = Annotated[int | None, typer.Option(help="steps ahead, instead of the plan's")]
+Policy = Annotated[str | None, typer.Option(help="one policy of features for every group, instead of the plan's")]
 Tag = Annotated[str, typer.Option(help="a word to find the run by")]
 Parent = Annotated[str, typer.Option(help="the run that this one follows")]
 
@@ -23,8 +25,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Forecasts and orders, with proof.", rich_markup_mode=None
 )
 new_app = typer.Typer(no_args_is_help=True, help="Make a project.")
-runs_app = typer.Typer(no_args_is_help=True, help="Look at runs and repeat them.")
-log_app = typer.Typer(no_args_is_help=True, help="Verify the log, and prove what is in it.")
 scenario_app = typer.Typer(no_args_is_help=True, help="What if a plan were another one.")
 mapping_app = typer.Typer(no_args_is_help=True, help="Look at the rules of product groups.")
 demo_app = typer.Typer(no_args_is_help=True, help="The main job on real data.")
@@ -61,8 +61,10 @@ def new_propensity(
 
 
 def _stage(name: str, words: str) -> None:
-    def command(project: Folder = Path(), horizon: Horizon = None, tag: Tag = "", parent: Parent = "") -> None:
-        raise typer.Exit(commands.run(project, until=name, horizon=horizon, tag=tag, parent=parent))
+    def command(
+        project: Folder = Path(), horizon: Horizon = None, policy: Policy = None, tag: Tag = "", parent: Parent = ""
+    ) -> None:
+        raise typer.Exit(commands.run(project, until=name, horizon=horizon, policy=policy, tag=tag, parent=parent))
 
     command.__doc__ = words
     app.command(name)(command)
@@ -76,6 +78,7 @@ _stage("load", "Check, then write the facts into the lake; loading a batch twice
 def features(
     project: Folder = Path(),
     horizon: Horizon = None,
+    policy: Policy = None,
     tag: Tag = "",
     parent: Parent = "",
     listed: Annotated[bool, typer.Option("--list", help="only list the plan's features; nothing is loaded")] = False,
@@ -85,9 +88,10 @@ def features(
 ) -> None:
     """Load, then compile the features that would be served, and list each with what it reads."""
     if listed or write is not None:
-        commands_features.list_features(project, write=write, horizon=horizon)
+        commands_features.list_features(project, write=write, horizon=horizon, policy=policy)
     else:
-        raise typer.Exit(commands_features.compile_features(project, horizon=horizon, tag=tag, parent=parent))
+        code = commands_features.compile_features(project, horizon=horizon, policy=policy, tag=tag, parent=parent)
+        raise typer.Exit(code)
 
 
 _stage("train", "Features, then fit every model at every cutoff that is served or calibrates.")
@@ -164,14 +168,41 @@ def spend(
     commands.spend(project, run, budget=budget)
 
 
+Groups = Annotated[list[str] | None, typer.Option("--group", help="a group on its own; may come several times")]
+Freeze = Annotated[str, typer.Option(help="the date at which all is frozen, instead of the earliest judged cutoff")]
+Months = Annotated[int | None, typer.Option(help="how many windows are scored; all by default")]
+Window = Annotated[int | None, typer.Option(help="steps from one window to the next, instead of backtest.every")]
+Variants = Annotated[list[str] | None, typer.Option("--variant", help="a policy of features; may come several times")]
+
+
+@app.command("prequential")
+def prequential(
+    group: Groups = None,
+    freeze: Freeze = "",
+    months: Months = None,
+    window: Window = None,
+    variant: Variants = None,
+    project: Folder = Path(),
+) -> None:
+    """Freeze a propensity at one cutoff and score it month by month on what came after."""
+    terms = FreezeTerms(tuple(group or ()), freeze, months, window)
+    commands_pairs.frozen(project, variants=tuple(variant or ()), terms=terms)
+
+
 @app.command("ablate")
 def ablate(
-    apply: Annotated[bool, typer.Option("--apply", help="write the chosen policy into the plan")] = False,
+    group: Groups = None,
+    freeze: Freeze = "",
+    months: Months = None,
+    window: Window = None,
+    variant: Variants = None,
+    apply: Annotated[bool, typer.Option("--apply", help="write the chosen policies into the plan")] = False,
     threshold: Annotated[float, typer.Option(help="the largest loss of AUC that does not matter")] = 0.005,
     project: Folder = Path(),
 ) -> None:
-    """Judge a propensity without the features that a leak could hide in: short windows, recency, the last 30 days."""
-    commands_pairs.ablation(project, apply=apply, threshold=threshold)
+    """Judge a frozen propensity without the features that a leak could hide in; its far months decide, group by group."""
+    terms = FreezeTerms(tuple(group or ()), freeze, months, window)
+    commands_pairs.ablation(project, variants=tuple(variant or ()), terms=terms, apply=apply, threshold=threshold)
 
 
 @mapping_app.command("check")
@@ -202,6 +233,16 @@ def audit(
     clocks = {"time": time, "known": known or [], "constant": constant or []}
     asked = Asked(command, tables, tuple(cutoff or ()), clocks, tuple(entity or ()), rows)
     raise typer.Exit(show_audit(asked, page))
+
+
+@app.command("card")
+def card(
+    run: Annotated[str, typer.Argument(metavar="[RUN]")] = "",
+    group: Annotated[str, typer.Option(help="The product group; all of them without it.")] = "",
+    project: Folder = Path(),
+) -> None:
+    """Print a model card: how the model was made, what past cutoffs showed, what it cannot do."""
+    commands_runs.cards_show(project, run, group=group)
 
 
 @app.command("scale")
@@ -243,100 +284,6 @@ def diagnose(
 def doctor() -> None:
     """Say what is installed, missing or too old, and how to get it."""
     raise typer.Exit(commands.doctor())
-
-
-@runs_app.command("list")
-def runs_list(project: Folder = Path()) -> None:
-    """Every run of the project, oldest first."""
-    commands_runs.runs_list(project)
-
-
-@runs_app.command("show")
-def runs_show(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
-    """One run: plan, data, scores, verdicts, and whether its files are as logged."""
-    raise typer.Exit(commands_runs.runs_show(project, run))
-
-
-@runs_app.command("repeat")
-def runs_repeat(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
-    """Make a run again from its plan and data versions, and compare every digest."""
-    raise typer.Exit(commands_runs.runs_repeat(project, run))
-
-
-@runs_app.command("diff")
-def runs_diff(
-    first: Annotated[str, typer.Argument(metavar="A")],
-    second: Annotated[str, typer.Argument(metavar="B")],
-    project: Folder = Path(),
-) -> None:
-    """What changed from run A to run B, and by how much: plan, data, scores, verdicts, features, forecasts, orders."""
-    commands_runs.runs_diff(project, first, second)
-
-
-@runs_app.command("restore")
-def runs_restore(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
-    """Verify an earlier proven run and make it the served one again."""
-    commands_runs.runs_restore(project, run)
-
-
-@runs_app.command("override")
-def runs_override(
-    run: Annotated[str, typer.Argument()],
-    name: Annotated[str, typer.Option(help="Who answers for it.")],
-    reason: Annotated[str, typer.Option(help="Why it is served all the same.")],
-    project: Folder = Path(),
-) -> None:
-    """Serve a run without a passing proof; name and reason go into the log and stand beside every answer."""
-    commands_runs.runs_override(project, run, name=name, reason=reason)
-
-
-@app.command("card")
-def card(
-    run: Annotated[str, typer.Argument(metavar="[RUN]")] = "",
-    group: Annotated[str, typer.Option(help="The product group; all of them without it.")] = "",
-    project: Folder = Path(),
-) -> None:
-    """Print a model card: how the model was made, what past cutoffs showed, what it cannot do."""
-    commands_runs.cards_show(project, run, group=group)
-
-
-@runs_app.command("mirror")
-def runs_mirror(run: Annotated[str, typer.Argument()], project: Folder = Path()) -> None:
-    """Write a recorded run to the MLflow that FOREPROOF_MLFLOW names; whole runs go there by themselves."""
-    commands_runs.runs_mirror(project, run)
-
-
-@log_app.command("verify")
-def log_verify(
-    project: Folder = Path(),
-    checkpoint: Annotated[list[Path] | None, typer.Option(help="a checkpoint that was kept elsewhere")] = None,
-) -> None:
-    """Check the whole log, every checkpoint and every run's files."""
-    raise typer.Exit(commands_runs.log_verify(project, checkpoint or []))
-
-
-@log_app.command("checkpoint")
-def log_checkpoint(project: Folder = Path()) -> None:
-    """Sign the log as it is, and print the checkpoint."""
-    commands_runs.log_checkpoint(project)
-
-
-@log_app.command("prove-inclusion")
-def log_prove_inclusion(index: Annotated[int, typer.Argument(min=0)], project: Folder = Path()) -> None:
-    """Prove that a leaf is in the log."""
-    commands_runs.log_prove_inclusion(project, index)
-
-
-@log_app.command("prove-consistency")
-def log_prove_consistency(size: Annotated[int, typer.Argument(min=0)], project: Folder = Path()) -> None:
-    """Prove that the log of today extends the one of a given size."""
-    commands_runs.log_prove_consistency(project, size)
-
-
-@log_app.command("rotate-key")
-def log_rotate_key(project: Folder = Path()) -> None:
-    """Put a new signing key in force; the old one signs it into the log."""
-    commands_runs.log_rotate_key(project)
 
 
 @demo_app.command("forecast")

@@ -63,9 +63,18 @@ def write_new(folder: Path, text: str) -> None:
     out.print(f"wrote {target}: look at the lines marked GUESS, then `foreproof run -C {folder}`")
 
 
-def run(folder: Path, *, until: str, horizon: int | None, tag: str, parent: str, only: Sequence[str] = ()) -> int:
+def run(
+    folder: Path,
+    *,
+    until: str,
+    horizon: int | None = None,
+    policy: str | None = None,
+    tag: str = "",
+    parent: str = "",
+    only: Sequence[str] = (),
+) -> int:
     """Run the stages of a project up to one of them; return the exit code. only: the checks of the proof that run."""
-    project = open_project(folder).having(horizon=horizon)
+    project = open_project(folder).having(horizon=horizon, policy=policy)
     if only:
         project = project.having(proof={**(project.plan.values.get("proof") or {}), "only": list(only)})
     last = STAGES[-1] if until == "run" else until

@@ -9,17 +9,19 @@ from foreproof.app.project import open_project
 from foreproof.app.registry import feature_lines, write_features
 
 
-def compile_features(folder: Path, *, horizon: int | None, tag: str, parent: str) -> int:
+def compile_features(
+    folder: Path, *, horizon: int | None, policy: str | None = None, tag: str = "", parent: str = ""
+) -> int:
     """The stage, then the list of what it compiled; return the exit code."""
-    code = run(folder, until="features", horizon=horizon, tag=tag, parent=parent)
+    code = run(folder, until="features", horizon=horizon, policy=policy, tag=tag, parent=parent)
     if code != 2:
-        list_features(folder, write=None, horizon=horizon)
+        list_features(folder, write=None, horizon=horizon, policy=policy)
     return code
 
 
-def list_features(folder: Path, *, write: Path | None, horizon: int | None) -> None:
+def list_features(folder: Path, *, write: Path | None, horizon: int | None, policy: str | None = None) -> None:
     """Print each feature of the plan, or write those that it declares into a file of the project."""
-    project = open_project(folder).having(horizon=horizon)
+    project = open_project(folder).having(horizon=horizon, policy=policy)
     if write is None:
         for line in feature_lines(project):
             out.print(line, markup=False)

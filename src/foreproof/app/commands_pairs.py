@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
+
 from foreproof.app import demo
-from foreproof.app.ablation import apply_policy, chosen_policy, loss_table, run_ablation
+from foreproof.app.ablation import apply_policies, loss_table, run_ablation
 from foreproof.app.commands import err, fresh, out, print_frame, run, write_new
 from foreproof.app.guess_pairs import guess_pairs
 from foreproof.app.mapping import loaded_groups
+from foreproof.app.prequential import run_prequential, score_frame
 from foreproof.app.progress import Terminal
 from foreproof.app.project import open_project
+from foreproof.engine.prequential import ALL, GROUP, FreezeTerms
 from foreproof.errors import BadInput
 
 
@@ -21,18 +26,35 @@ def new_propensity(folder: Path, data: Path, *, account: str, group: str, value:
     write_new(folder, guess_pairs(data.resolve(), account=account, group=group, value=value, url=url, now=now))
 
 
-def ablation(folder: Path, *, apply: bool, threshold: float) -> None:
-    """Print what each policy of features loses; write the safest one that loses too little to matter into the plan."""
+def frozen(folder: Path, *, variants: Sequence[str], terms: FreezeTerms) -> None:
+    """Print what a frozen model scores month by month, and where its page is."""
+    project = open_project(folder)
+    with Terminal(err) as progress:
+        found, page = run_prequential(project, variants, terms, progress=progress)
+    print_frame(score_frame(found), title="A frozen model, month by month")
+    print_frame(found.flags, title="Months, their buyers, and what is wrong with them")
+    out.print(f"page: {page.resolve()}", markup=False)
+
+
+def ablation(folder: Path, *, variants: Sequence[str], terms: FreezeTerms, apply: bool, threshold: float) -> None:
+    """Print what each policy of features loses; write the safest ones that lose too little to matter into the plan."""
     if not 0.0 <= threshold < 1.0:
         raise BadInput("--threshold", found=f"{threshold:g}", wanted="a loss of AUC from 0 to 1, such as 0.005")
     project = open_project(folder)
     with Terminal(err) as progress:
-        found = run_ablation(project, progress=progress)
-    print_frame(loss_table(found), title="What each policy of features scores, and loses")
-    name = chosen_policy(found, threshold=threshold)
-    out.print(f"safest policy that surely loses at most {threshold:g} of AUC on whitespace pairs: {name}")
+        done = run_ablation(project, variants, terms, threshold=threshold, progress=progress)
+    losses = loss_table(done.found)
+    print_frame(
+        losses.filter(pl.col(GROUP) == ALL), title="What each policy of features scores, and loses, in the far months"
+    )
+    print_frame(done.chosen.table, title="The safest policy of each group that surely loses too little to matter")
+    if not terms.groups:
+        name = done.chosen.policies.default
+        out.print(f"safest policy that surely loses at most {threshold:g} of AUC on whitespace pairs: {name}")
+    out.print(f"page: {done.page.resolve()}", markup=False)
     if apply:
-        out.print(f"wrote policy: {name} into {apply_policy(project, name)}", markup=False)
+        path, line = apply_policies(project, done.chosen.policies)
+        out.print(f"wrote {line} into {path}", markup=False)
 
 
 def mapping_check(folder: Path) -> int:
@@ -55,4 +77,4 @@ def demo_propensity(folder: Path) -> int:
     return run(folder, until="run", horizon=None, tag="demo", parent="")
 
 
-__all__ = ["ablation", "demo_propensity", "mapping_check", "new_propensity"]
+__all__ = ["ablation", "demo_propensity", "frozen", "mapping_check", "new_propensity"]

@@ -39,6 +39,14 @@ def _figures(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "reliability" in tables:
         found["reliability"] = plots_pairs.reliability(tables["reliability"])
+    if "pair_scores" in tables:
+        ours = pl.col("who") == OURS, pl.col("metric") == "calibration_mae", pl.col("cutoff") != EVERY
+        off = tables["pair_scores"].filter(*ours)
+        if off.height:
+            found["calibration_by_month"] = plots_pairs.calibration_by_month(off)
+    if "reliability_by_month" in tables:
+        white = tables["reliability_by_month"].filter(pl.col("segment") == WHITESPACE)
+        found["reliability_by_month"] = plots_pairs.reliability_by_month(white)
     if "gains" in tables:
         found["gains"] = plots_pairs.gains(tables["gains"])
     if "list_replay" in tables and tables["list_replay"].height:
@@ -94,6 +102,8 @@ def _judged_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[
         "list_replay": "What the pairs on each list bought in the steps after it.",
         "gains": "Buyers caught, calling the most likely first.",
         "reliability": "Said against seen; bars are exact 95% intervals.",
+        "reliability_by_month": "Said against seen at each past cutoff, whitespace pairs.",
+        "calibration_by_month": "Calibration error at each past cutoff.",
     }
     own = work.judged.scores.filter(pl.col("cutoff") == EVERY).pivot("metric", index=["segment", "who"], values="value")
     order = [name for name in _METRICS if name in own.columns]
@@ -107,7 +117,7 @@ def _judged_part(work: Work, tables: Mapping[str, pl.DataFrame], drawn: Mapping[
 def _chances_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     note = "Members are blended and calibrated on what they had said at earlier cutoffs, once it had settled."
     if work.cutoff is None or "calibrators" not in tables:
-        return {"chances_note": note, "calibrators_table": "", "flags_table": ""}
+        return {"chances_note": note, "calibrators_table": "", "flags_table": "", "choices_table": ""}
     last = tables["calibrators"].filter(pl.col("cutoff") == pl.col("cutoff").max()).drop("cutoff")
     flags = tables.get("base_rates", pl.DataFrame())
     wrong = flags.filter(pl.col("flag") != "").height if flags.height else 0
@@ -116,6 +126,13 @@ def _chances_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, A
     return {
         "chances_note": note,
         "calibrators_table": html_table(last),
+        "choices_table": html_table(
+            tables["choices"].filter(pl.col("cutoff") == pl.col("cutoff").max()).drop("cutoff")
+        ),
+        "challenger_note": work.challenged.words if work.challenged is not None else "",
+        "challenger_table": html_table(tables["challenger"]) if "challenger" in tables else "",
+        "folds_note": _folds_words(work),
+        "crossed_table": html_table(tables["cross_validated"]) if "cross_validated" in tables else "",
         "flags_table": html_table(flags) if flags.height else "",
     }
 
@@ -127,6 +144,16 @@ def _groups_part(work: Work, tables: Mapping[str, pl.DataFrame]) -> dict[str, An
         return {"groups_table": "", "groups_note": ""}
     note = f"Each purchase has the group that the rules of {terms.table} gave it when it happened, as known at each cutoff; "
     return {"groups_table": html_table(tables["mapping"]), "groups_note": f"{note}here, at the last one."}
+
+
+def _folds_words(work: Work) -> str:
+    if work.folds is None:
+        return ""
+    made = work.folds.manifest
+    return (
+        f"Accounts are cut into {made['folds']} folds (seed {made['seed']}, purge {made['purge_days']}): tables/folds.csv and "
+        f"folds.json. In {made['splits']} splits no account was on both sides, and every training label had settled."
+    )
 
 
 def _money(work: Work) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from foreproof.app.plots import BLUE, GREEN, GREY, ORANGE, figure_of
+from foreproof.app.plots import BLUE, GREEN, GREY, ORANGE, RED, figure_of
 
 PURPLE = "#CC79A7"
 
@@ -26,6 +26,37 @@ def reliability(table: pl.DataFrame) -> Any:
     axes.set_xlabel("chance said", fontsize=8)
     axes.set_ylabel("share that bought", fontsize=8)
     axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def calibration_by_month(scores: pl.DataFrame) -> Any:
+    """How far chances were off at each past cutoff, by segment. scores: segment, cutoff (text), value."""
+    figure, axes = figure_of(5.2, 3.2)
+    cutoffs = scores["cutoff"].unique().sort().to_list()
+    for segment, colour in (("whitespace", BLUE), ("repeat", ORANGE)):
+        part = dict(scores.filter(pl.col("segment") == segment).select("cutoff", "value").iter_rows())
+        at = [place for place, cutoff in enumerate(cutoffs) if cutoff in part]
+        axes.plot(at, [part[cutoffs[place]] for place in at], color=colour, marker="o", markersize=4, label=segment)
+    axes.set_xticks(range(len(cutoffs)), [cutoff[:10] for cutoff in cutoffs], fontsize=8)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("mean |said - seen| over ten bins", fontsize=8)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def reliability_by_month(table: pl.DataFrame) -> Any:
+    """Said against seen at each past cutoff, whitespace pairs. table: cutoff (text), mean_p, mean_y."""
+    figure, axes = figure_of(5.2, 3.2)
+    most = max(float(table["mean_p"].max() or 0.0), float(table["mean_y"].max() or 0.0), 0.05)  # type: ignore[arg-type]
+    axes.plot([0.0, most], [0.0, most], color=GREY, linewidth=0.8, linestyle="--")
+    for place, cutoff in enumerate(table["cutoff"].unique().sort()):
+        part = table.filter(pl.col("cutoff") == cutoff).sort("mean_p")
+        colour = (BLUE, ORANGE, GREEN, RED, GREY)[place % 5]
+        said, seen = part["mean_p"].to_numpy(), part["mean_y"].to_numpy()
+        axes.plot(said, seen, color=colour, marker="o", markersize=3, linewidth=1.0, label=cutoff[:10])
+    axes.set_xlabel("chance said", fontsize=8)
+    axes.set_ylabel("share that bought", fontsize=8)
+    axes.legend(fontsize=7, frameon=False)
     return figure
 
 
@@ -71,6 +102,26 @@ def replayed_lists(totals: pl.DataFrame, *, currency: str) -> Any:
     return figure
 
 
+def by_month(scores: pl.DataFrame, label: str) -> Any:
+    """One score of each variant month by month, with its interval. scores: variant, month, value, low, high."""
+    figure, axes = figure_of(5.2, 3.2)
+    for place, variant in enumerate(scores["variant"].unique(maintain_order=True)):
+        part = scores.filter(pl.col("variant") == variant).sort("month")
+        value = part["value"].to_numpy()
+        low, high = (
+            part.select(pl.col(name).fill_null(pl.col("value"))).to_series().to_numpy() for name in ("low", "high")
+        )
+        at = part["month"].to_numpy() + 0.06 * place
+        colour = (BLUE, ORANGE, GREEN, RED, GREY)[place % 5]
+        bars = [(value - low).clip(0.0), (high - value).clip(0.0)]
+        axes.errorbar(at, value, yerr=bars, color=colour, marker="o", markersize=3, linewidth=1.2, label=variant)
+    axes.set_xticks(scores["month"].unique().sort().to_list())
+    axes.set_xlabel("month after the freeze", fontsize=8)
+    axes.set_ylabel(label, fontsize=8)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
 def by_group(rows: pl.DataFrame, group: str) -> Any:
     """How many pairs of the list each group has."""
     figure, axes = figure_of(5.2, 3.2)
@@ -81,4 +132,12 @@ def by_group(rows: pl.DataFrame, group: str) -> Any:
     return figure
 
 
-__all__ = ["by_group", "gains", "reliability", "replayed_lists"]
+__all__ = [
+    "by_group",
+    "by_month",
+    "calibration_by_month",
+    "gains",
+    "reliability",
+    "reliability_by_month",
+    "replayed_lists",
+]

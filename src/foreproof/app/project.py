@@ -51,7 +51,14 @@ class Project:
 
     @cached_property
     def propensity(self) -> PropensityPlan:
-        """The plan, parsed for its workload."""
+        """The plan, parsed for its workload; BadInput for a plan of another one."""
+        if self.plan.workload != "propensity":
+            raise BadInput(
+                "workload",
+                found=self.plan.workload,
+                wanted="propensity",
+                fix="this command is for propensities: use another project",
+            )
         return parse_propensity(self.plan)
 
     @property

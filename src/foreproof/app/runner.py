@@ -202,6 +202,8 @@ def _write(run: Run, work: Work, diary: _Diary, folder: Path) -> dict[str, str]:
     (folder / "plan_resolved.yaml").write_text(work.project.plan.text(), encoding="utf-8")
     artefacts.write_json(metrics, folder / "metrics.json")
     artefacts.write_json(write_preflight(list(work.findings)), folder / "preflight.json")
+    if work.folds is not None:
+        artefacts.write_json(work.folds.manifest, folder / "folds.json")
     (folder / "verify.py").write_bytes(resources.files("foreproof.core").joinpath("verifier.py").read_bytes())
     write = write_page if work.project.plan.workload == "forecast" else write_pairs_page
     write(run, work, tables, folder, head=log_head(work.project))

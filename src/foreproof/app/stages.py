@@ -24,9 +24,11 @@ from foreproof.core.trial import Built, Repeat, Verdict
 from foreproof.core.view import Database, Table
 from foreproof.engine.backtest import Scored, backtest
 from foreproof.engine.build import builder
+from foreproof.engine.challenger import Challenged
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import Decided, Replayed, decide, origins, replay_decisions
 from foreproof.engine.diagnose import Diagnosis, diagnose
+from foreproof.engine.folds import Folded
 from foreproof.engine.judge import JudgedPairs
 from foreproof.engine.line import Bench, ladder
 from foreproof.engine.pairs import PairServed
@@ -78,6 +80,8 @@ class Work:
     lists: ReplayedLists | None = None
     listed: Listed | None = None
     recalled: Recalled | None = None
+    challenged: Challenged | None = None
+    folds: Folded | None = None
 
     @property
     def cleaning(self) -> pl.DataFrame:

@@ -8,13 +8,15 @@ from dataclasses import replace
 from foreproof.app.project import Project
 from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load, repeat_of
 from foreproof.core.clock import ticks
+from foreproof.engine.challenger import judge_challenger, shadowed
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import origins
+from foreproof.engine.folds import fold_customers
 from foreproof.engine.judge import judge_pairs, judged_rows
 from foreproof.engine.known import check_list, known_at
 from foreproof.engine.line import ladder
 from foreproof.engine.list_scenarios import list_scenarios
-from foreproof.engine.pairs import pair_builder
+from foreproof.engine.pairs import check_groups, pair_builder
 from foreproof.engine.past_lists import (
     PastList,
     Recalled,
@@ -32,6 +34,7 @@ from foreproof.engine.shortlist import list_now
 def features(work: Work) -> Work:
     """Settle the cutoff and compile features for it: what would be served, as known then."""
     plan, database = work.project.propensity, database_of(work)
+    check_groups(plan.task.panel(database), [group for group, _ in plan.policies.groups], subject="policy.groups")
     cutoff = latest_cutoff(plan, database)
     line = ladder(plan, cutoff, plan.backtest.origins + 1)
     final = pair_builder(plan, work.bench)(database, (cutoff,), plan.plan.seed)
@@ -42,15 +45,26 @@ def features(work: Work) -> Work:
 def train(work: Work) -> Work:
     """Fit every classifier at every cutoff that is served or calibrates; blend and calibrate."""
     plan, cutoffs = work.project.propensity, (*work.origins, cutoff_of(work))
-    built = pair_builder(plan, work.bench)(database_of(work), cutoffs, plan.plan.seed)
-    return replace(work, built=built, chances=built.forecasts.detail)
+    database = database_of(work)
+    built = pair_builder(plan, work.bench)(database, cutoffs, plan.plan.seed)
+    chances = built.forecasts.detail
+    if plan.challenger is not None:
+        other = pair_builder(plan.challenger, work.bench)(database, cutoffs, plan.plan.seed)
+        chances = shadowed(chances, other.forecasts.detail)
+    return replace(work, built=built, chances=chances)
 
 
 def score(work: Work) -> Work:
     """Judge the past cutoffs, repeat and whitespace pairs apart."""
     plan = work.project.propensity
-    past = origins(work.chances, before=cutoff_of(work))
-    return replace(work, judged=judge_pairs(plan, before_final(work), past, seed=plan.plan.seed))
+    past, seed = origins(work.chances, before=cutoff_of(work)), plan.plan.seed
+    judged = judge_pairs(plan, before_final(work), past, seed=seed)
+    challenged = None
+    if plan.challenger is not None:
+        challenged = judge_challenger(plan, before_final(work), past, seed=seed)
+    last = work.origins[-1]
+    folds = fold_customers(plan, database_of(work), last, work.chances[last], work.bench)
+    return replace(work, judged=judged, challenged=challenged, folds=folds)
 
 
 def gauntlet(work: Work) -> Work:

@@ -100,12 +100,14 @@ def _pair_card(
     verdicts: Sequence[Verdict],
 ) -> Card:
     task, backtest, (name, badge) = plan.task, plan.backtest, whose
-    chosen = latest.chosen.get(WHITESPACE)
+    chosen = latest.chances.own.get((WHITESPACE, name)) or latest.chosen.get(WHITESPACE)
+    policies = (plan.policies.of(name),) if name else plan.policies.used
+    kept = frozenset().union(*(plan.names_under(policy) for policy in policies))
     figures, top = _pair_figures(rows, task.account, seed=plan.plan.seed)
     where = f" in {name}" if name else ""
     made = {
         "predicts": f"a purchase{where} over (cutoff, cutoff + {task.horizon}] by an account without one in {task.owned} steps",
-        "features": f"policy {plan.policy}: {len(plan.features)} of {len(plan.declared)} declared features",
+        "features": f"policy {' and '.join(policies)}: {len(kept)} features, {len(plan.declared)} declared",
         "members": ", ".join(model.name for model in plan.models),
         "calibration": chosen.why if chosen else "none",
         "splits": f"{backtest.origins} past cutoffs {backtest.every} steps apart, members fitted on {backtest.examples} earlier "

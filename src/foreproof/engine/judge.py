@@ -30,13 +30,14 @@ class JudgedPairs:
 
     scores: `cutoff` (text, `all` for all of them), `segment` (repeat, whitespace, pooled), `who`, `metric`, `value`, `low`,
     `high` (ours over all cutoffs, segments apart; else null), `pairs`, `buyers`. gain: `segment`, `metric`, `against`, `value`,
-    `low`, `high`: ours less theirs, paired, accounts drawn. reliability: `segment` and `core.score_binary.reliability`. gains:
-    `segment`, tenths. flags: `cutoff`, `segment`, `rate`, `buyers`, `flag`.
+    `low`, `high`: ours less theirs, paired, accounts drawn. reliability: `segment` and `core.score_binary.reliability`; monthly:
+    the same by `cutoff` (text). gains: `segment`, tenths. flags: `cutoff`, `segment`, `rate`, `buyers`, `flag`.
     """
 
     scores: pl.DataFrame
     gain: pl.DataFrame
     reliability: pl.DataFrame
+    monthly: pl.DataFrame
     gains: pl.DataFrame
     flags: pl.DataFrame
 
@@ -56,7 +57,7 @@ def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
     """Score every past cutoff, repeat and whitespace pairs apart and pooled."""
     judged = judged_rows(plan, built, served)
     rng = np.random.default_rng(seed)
-    scores, gain, curves = [], [], []
+    scores, gain, curves, monthly = [], [], [], []
     members = [model.name for model in plan.models]
     for segment in (WHITESPACE, "repeat", POOLED):
         part = judged if segment == POOLED else judged.filter(pl.col(SEGMENT) == segment)
@@ -65,6 +66,9 @@ def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
             # intervals where they are read: over all cutoffs, and not for the pooled figure, which oversells
             drawn = rng if cutoff is None and segment != POOLED else None
             scores += _scores(plan, here, segment, cutoff, members, drawn)
+            if cutoff is not None and segment != POOLED:
+                at = (pl.lit(plan.task.series.grid.say(cutoff)).alias(CUTOFF), pl.lit(segment).alias(SEGMENT))
+                monthly.append(reliability(here["y"].to_numpy(), here[P].to_numpy()).select(*at, pl.all()))
         gain += _gains(plan, part, segment, members, rng) if segment != POOLED else []
         if part.height:
             curve = reliability(part["y"].to_numpy(), part[P].to_numpy())
@@ -77,6 +81,7 @@ def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
         scores=pl.DataFrame(scores, schema=schema, orient="row"),
         gain=pl.DataFrame(gain, schema=words, orient="row"),
         reliability=pl.concat(curves) if curves else pl.DataFrame(),
+        monthly=pl.concat(monthly) if monthly else pl.DataFrame(),
         gains=tenths,
         flags=_flags(judged, plan.task.series.grid),
     )

@@ -1,14 +1,14 @@
 """The propensity's one path: from a database and cutoffs to pairs, features and calibrated probabilities.
 
-Members are fitted at every cutoff of the line, on examples that had settled there. At a served cutoff the weights of their
-blend and the calibrator are learned on what they had said at earlier cutoffs, once that had settled; repeat and whitespace
-pairs apart.
+Members are fitted at every cutoff of the line, on examples that had settled there, once for each policy of features that some
+group has. At a served cutoff the weights of their blend and the calibrator are learned on what they had said at earlier
+cutoffs, once that had settled; repeat and whitespace pairs apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -16,17 +16,18 @@ from foreproof.core.clock import Moment, time_column
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.trial import Build, Built, Forecasts
 from foreproof.core.view import Database
+from foreproof.engine.chances import BASE, RAW, Chances, P, learn_chances, say
 from foreproof.engine.fit import Job, fit_members
 from foreproof.engine.line import Bench, Line, at, first_moment, line_of, manifest, settle_ticks, with_target
+from foreproof.errors import BadInput
 from foreproof.features.compile import compile_pairs
-from foreproof.features.missing import fill_missing
+from foreproof.features.missing import FLAG, fill_missing
 from foreproof.features.population import Population
-from foreproof.models.blend import BlendWeights, blend, learn_blend
-from foreproof.models.calibrate_choice import Chosen, choose_calibrator
+from foreproof.models.blend import BlendWeights
+from foreproof.models.calibrate_choice import SETTLED_AT, Chosen
 from foreproof.workloads.propensity import SEGMENT, Pairs, PropensityPlan, refuse_silence
 
-RAW, P, BASE, MODEL = "raw", "p", "base", "model"
-_PRIOR = 20.0
+MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,25 @@ class PairServed:
     """What one cutoff serves.
 
     rows: entity columns, `cutoff`, `step`, `segment`, a column a member, `raw` (blended), `p` (calibrated), `base` (the base rate
-    of its group and segment). settled: entity columns, `cutoff`, `segment`, members, `y`, `money`: what was said at the origins
-    that weigh and calibrate, and what came. weights: of the blend. chosen: by segment, the calibrator and why. dumps: what each
-    member learned.
+    of its group and segment), and `shadow` (the challenger's `p`) where the plan has one. settled: entity columns, `cutoff`,
+    `segment`, members, `y`, `money`: what was said at the origins that weigh and calibrate, and what came. chances: what was
+    learned from it. dumps: what each member learned, by the name that `member_key` gives.
     """
 
     rows: pl.DataFrame
     settled: pl.DataFrame
-    weights: BlendWeights
-    chosen: Mapping[str, Chosen]
-    dumps: Mapping[str, pl.DataFrame]
+    chances: Chances
+    dumps: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> BlendWeights:
+        """Of the blend."""
+        return self.chances.weights
+
+    @property
+    def chosen(self) -> Mapping[str, Chosen]:
+        """By segment, the calibrator and why."""
+        return self.chances.chosen
 
 
 def pair_builder(plan: PropensityPlan, bench: Bench) -> Build:
@@ -70,7 +80,7 @@ def pair_builder(plan: PropensityPlan, bench: Bench) -> Build:
 
 
 def pair_rows(plan: PropensityPlan, database: Database, panel: Pairs, cutoffs: Sequence[Moment]) -> pl.DataFrame:
-    """Entity columns, `cutoff`, `step`, features, for the population at each cutoff."""
+    """Entity columns, `cutoff`, `step`, features of every policy that is used, for the population at each cutoff."""
     return member_rows(plan, database, panel.population(cutoffs))
 
 
@@ -80,28 +90,58 @@ def member_rows(plan: PropensityPlan, database: Database, population: Population
     return fill_missing(rows, [feature.name for feature in plan.features], plan.missing)
 
 
+def rows_under(plan: PropensityPlan, policy: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows without the features that only other policies have."""
+    if len(plan.policies.used) == 1:
+        return rows
+    kept = plan.names_under(policy)
+    others = {feature.name for feature in plan.features} - kept
+    return rows.drop([name for name in rows.columns if name.removesuffix(FLAG) in others])
+
+
+def member_key(plan: PropensityPlan, policy: str, member: str) -> str:
+    """The name of what a member learned: its own, after its policy's where a plan uses several."""
+    return member if len(plan.policies.used) == 1 else f"{policy}.{member}"
+
+
+def check_groups(panel: Pairs, groups: Iterable[str], *, subject: str) -> None:
+    """Raise BadInput for a group that no purchase has."""
+    known = sorted(panel.task.groups) or panel.series.keys[panel.task.group].unique().sort().to_list()
+    unknown = sorted(set(groups) - set(known))
+    if unknown:
+        raise BadInput(subject, found=f"{unknown[0]!r}, an unknown group", wanted=f"some of {', '.join(known)}")
+
+
+def wide(plan: PropensityPlan, points: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Entity columns, `cutoff`, `step`, a column a member. points: with `model` and `value`, one part a member and policy."""
+    index = [*plan.task.entity, CUTOFF, STEP]
+    members = [model.name for model in plan.models]
+    return pl.concat(points).pivot(on=MODEL, on_columns=members, index=index, values=VALUE)
+
+
 def _said(plan: PropensityPlan, bench: Bench, panel: Pairs, line: Line, rows: pl.DataFrame, seed: int) -> Forecasts:
     task = plan.task
     index = [*task.entity, CUTOFF, STEP]
-    nothing = panel.series.keys.clear().with_columns(pl.lit(0, dtype=pl.Int64).alias("period"), pl.lit(0.0).alias("y"))
-    jobs: list[Job] = []
+    nothing = nothing_said(panel)
+    jobs: list[tuple[str, Job]] = []
     manifests: list[pl.DataFrame] = []
     for t in line.fitted:
         learned = examples_at(plan, panel, line, t, rows)
         if t in line.splits:
             manifests.append(manifest(task, t, learned.select(CUTOFF, STEP).unique(), role="learn"))
-        now = rows.filter(at(t))
-        jobs += [Job(task.frame, t, model, seed, nothing, learned, now) for model in plan.models]
-    results = fit_members(jobs, store=bench.store, workers=bench.workers, progress=bench.progress)
+        for policy in plan.policies.used:
+            now = rows.filter(at(t), plan.policies.column(task.group) == policy)
+            if now.height:
+                learn, tell = rows_under(plan, policy, learned), rows_under(plan, policy, now)
+                jobs += [(policy, Job(task.frame, t, m, seed, nothing, learn, tell)) for m in plan.models]
+    results = fit_members([job for _, job in jobs], store=bench.store, workers=bench.workers, progress=bench.progress)
     done = list(zip(jobs, results, strict=True))
-    named = [result["points"].with_columns(pl.lit(job.model.name).alias(MODEL)) for job, result in done]
-    members = [model.name for model in plan.models]
-    points = pl.concat(named).pivot(on=MODEL, on_columns=members, index=index, values=VALUE)
+    points = wide(plan, [r["points"].with_columns(pl.lit(job.model.name).alias(MODEL)) for (_, job), r in done])
     out: dict[Moment, PairServed] = {}
     for cutoff, split in line.splits.items():
         settled = panel.labels(split.calibrate, at=cutoff)
         manifests.append(manifest(task, cutoff, settled.select(CUTOFF, STEP).unique(), role="calibrate"))
-        dumps = {job.model.name: result["dumps"] for job, result in done if job.cutoff == cutoff}
+        dumps = {member_key(plan, p, job.model.name): r["dumps"] for (p, job), r in done if job.cutoff == cutoff}
         out[cutoff] = _served(plan, panel, cutoff, points, settled, dumps)
     pairs = pl.concat([one.rows for one in out.values()])
     empty = pl.lit(None, dtype=pl.Float64).alias(LEVEL)
@@ -111,6 +151,11 @@ def _said(plan: PropensityPlan, bench: Bench, panel: Pairs, line: Line, rows: pl
         manifest=pl.concat(manifests).sort(CUTOFF, "role", "example", STEP),
         detail=out,
     )
+
+
+def nothing_said(panel: Pairs) -> pl.DataFrame:
+    """A target without rows: classifiers read none."""
+    return panel.series.keys.clear().with_columns(pl.lit(0, dtype=pl.Int64).alias("period"), pl.lit(0.0).alias("y"))
 
 
 def examples_at(plan: PropensityPlan, panel: Pairs, line: Line, t: Moment, rows: pl.DataFrame) -> pl.DataFrame:
@@ -131,37 +176,38 @@ def _served(
     """Blend and calibrate at one cutoff, from what had been said and had settled."""
     task = plan.task
     index = [*task.entity, CUTOFF, STEP]
-    members = [model.name for model in plan.models]
     origins = labels[CUTOFF].unique(maintain_order=True).to_list()
-    segments = pl.concat([panel.segments(origin) for origin in [*origins, cutoff]])
-    told = points.join(segments, on=[*task.entity, CUTOFF], how="left", maintain_order="left")
+    told = with_segments(panel, points, [*origins, cutoff])
     settled = told.join(labels, on=index, how="inner", maintain_order="left").sort(index)
-    weights = learn_blend(settled, members, segment=SEGMENT)
     settled = settled.with_columns(
-        pl.Series(RAW, blend(settled, weights)),
-        time_column("settled_at", settle_ticks(task, settled), integer=task.series.grid.integer),
+        time_column(SETTLED_AT, settle_ticks(task, settled), integer=task.series.grid.integer)
     )
-    now = told.filter(at(cutoff)).sort(index)
-    now = now.with_columns(pl.Series(RAW, blend(now, weights)))
-    chosen: dict[str, Chosen] = {}
-    parts = []
-    for (segment,), part in now.group_by([SEGMENT], maintain_order=True):
-        before = settled.filter(pl.col(SEGMENT) == segment).select(CUTOFF, pl.col(RAW).alias(P), "y", "settled_at")
-        chosen[str(segment)] = choose_calibrator(before, plan.calibrators)
-        p = chosen[str(segment)].calibrated(part[RAW].to_numpy(), part[CUTOFF])
-        parts.append(part.with_columns(pl.Series(P, p)))
-    rows = pl.concat(parts).join(_base(settled, task.group), on=[task.group, SEGMENT], how="left")
-    rest = (float(settled["y"].sum()) + 1.0) / (settled.height + 2.0)
-    rows = rows.with_columns(pl.col(BASE).fill_null(rest)).sort(index)
-    first = [*index, SEGMENT]
-    return PairServed(rows.select(*first, *members, RAW, P, BASE), settled, weights, chosen, dumps)
+    chances, settled = learn_chances(plan, settled)
+    rows = say(chances, told.filter(at(cutoff)).sort(index))
+    members = [model.name for model in plan.models]
+    return PairServed(rows.select(*index, SEGMENT, *members, RAW, P, BASE), settled, chances, dumps)
 
 
-def _base(settled: pl.DataFrame, group: str) -> pl.DataFrame:
-    """The settled rate of each group and segment, drawn towards that of its segment by `_PRIOR` pairs."""
-    rate = pl.col("y").mean().over(SEGMENT)
-    rates = settled.with_columns(rate.alias("_rate")).group_by(group, SEGMENT, maintain_order=True)
-    return rates.agg(((pl.col("y").sum() + _PRIOR * pl.col("_rate").first()) / (pl.len() + _PRIOR)).alias(BASE))
+def with_segments(panel: Pairs, points: pl.DataFrame, cutoffs: Sequence[Moment]) -> pl.DataFrame:
+    """The points with `segment`, as it was at each of the cutoffs."""
+    segments = pl.concat([panel.segments(cutoff) for cutoff in cutoffs])
+    return points.join(segments, on=[*panel.task.entity, CUTOFF], how="left", maintain_order="left")
 
 
-__all__ = ["BASE", "MODEL", "RAW", "P", "PairServed", "examples_at", "member_rows", "pair_builder", "pair_rows"]
+__all__ = [
+    "BASE",
+    "MODEL",
+    "RAW",
+    "P",
+    "PairServed",
+    "check_groups",
+    "examples_at",
+    "member_key",
+    "member_rows",
+    "nothing_said",
+    "pair_builder",
+    "pair_rows",
+    "rows_under",
+    "wide",
+    "with_segments",
+]

@@ -26,6 +26,8 @@ from foreproof.decisions.shortlist import (
     chosen_rows,
 )
 from foreproof.decisions.terms import By
+from foreproof.engine.challenger import SHADOW
+from foreproof.engine.chances import FEWEST_BUYERS
 from foreproof.engine.drivers import DRIVERS, drivers_of
 from foreproof.engine.known import Known, found_by
 from foreproof.engine.pairs import P as CHANCE
@@ -34,10 +36,6 @@ from foreproof.errors import BadInput
 from foreproof.workloads.propensity import SEGMENT as KIND
 from foreproof.workloads.propensity import WHITESPACE, PropensityPlan, Worth
 
-FEWEST_BUYERS = 30
-"""Settled buyers of a group below which its chances are a heuristic: the base rate of the group, and the badge says so."""
-SHADOW = "shadow"
-"""The chance by the challenger, where one is served beside the champion."""
 _PRIOR = 20.0
 _CURVE = (0.5, 0.75, 1.0, 1.5, 2.0)
 _TOPS = (0.1, 0.25, 0.5, 1.0)

@@ -6,10 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from foreproof.errors import BadInput
+from foreproof.core.section import Section
+from foreproof.errors import BadInput, PlanError
 from foreproof.features.declare import Feature
+from foreproof.features.viewed import Custom
 
 _OUT = ("recency", "decay")
+_FAMILIES = (
+    "affinity",
+    "ahead",
+    "calendar",
+    "custom",
+    "decay",
+    "events",
+    "rates",
+    "recency",
+    "statics",
+    "tenure",
+    "windows",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +83,14 @@ def kept(features: Sequence[Feature], policy: Policy, *, horizon: int) -> tuple[
 POLICIES = ("full", "no_short", "safe_lite", "safe")
 
 
-def policy_of(name: str, *, horizon: int) -> Policy:
-    """A policy by its name in plans: `full`, `no_short`, `safe_lite` or `safe`.
+def policy_of(name: str, *, horizon: int, variants: Sequence[Policy] = ()) -> Policy:
+    """A policy by its name in plans: `full`, `no_short`, `safe_lite`, `safe`, or one of the plan's own variants.
 
     30 steps and half a year, or the horizon and four of them where that is less: a short history has no longer windows.
     """
+    own = next((policy for policy in variants if policy.name == name), None)
+    if own is not None:
+        return own
     nearest, shortest = min(30, horizon), min(182, 4 * horizon)
     match name:
         case "no_short":
@@ -85,9 +103,42 @@ def policy_of(name: str, *, horizon: int) -> Policy:
             return FULL
 
 
+def parse_variants(section: Section, *, declared: Sequence[Feature], horizon: int) -> tuple[Policy, ...]:
+    """The plan's own policies: `{NAME: {nearest: 30, shortest: 182, without: [recency]}}`, in its order.
+
+    declared: the plan's features; a family that none of them has, and that no feature can have, is refused. Raises PlanError.
+    """
+    known = {*_FAMILIES, *(feature.meta(horizon).family for feature in declared)}
+    found = []
+    for name in section:
+        if name in POLICIES:
+            raise PlanError(
+                f"{section.path}.{name}", found="the name of a policy that there is", fix="choose another name"
+            )
+        one = section.section(name)
+        policy = Policy(
+            name,
+            nearest=one.whole("nearest", default=0, low=0),
+            shortest=one.whole("shortest", default=0, low=0),
+            without=one.texts("without", default=()),
+        )
+        one.done()
+        unknown = [family for family in policy.without if family not in known]
+        if unknown:
+            wanted = f"some of {', '.join(sorted(known))}"
+            raise PlanError(f"{section.path}.{name}.without", found=repr(unknown[0]), wanted=wanted)
+        if policy == Policy(name):
+            wanted = "at least one of nearest, shortest, without"
+            raise PlanError(f"{section.path}.{name}", found="a policy that drops nothing", wanted=wanted)
+        found.append(policy)
+    section.done()
+    return tuple(found)
+
+
 def moved(feature: Feature, policy: Policy, *, horizon: int) -> Feature:
     """The feature itself where it passes, else one like it with a longer window and a lag that pass, where it has both."""
-    if policy.keeps(feature, horizon) or feature.meta(horizon).family in policy.without:
+    # What a user's own function reads does not change with what it is said to read.
+    if isinstance(feature, Custom) or policy.keeps(feature, horizon) or feature.meta(horizon).family in policy.without:
         return feature
     changes: dict[str, Any] = {}
     window, lag = getattr(feature, "window", None), getattr(feature, "lag", None)
@@ -108,4 +159,16 @@ def swapped(features: Sequence[Feature], policy: Policy, *, horizon: int) -> tup
     return kept(tuple(found), policy, horizon=horizon)
 
 
-__all__ = ["FULL", "POLICIES", "Policy", "kept", "moved", "no_short", "policy_of", "safe", "safe_lite", "swapped"]
+__all__ = [
+    "FULL",
+    "POLICIES",
+    "Policy",
+    "kept",
+    "moved",
+    "no_short",
+    "parse_variants",
+    "policy_of",
+    "safe",
+    "safe_lite",
+    "swapped",
+]

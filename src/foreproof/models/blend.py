@@ -31,8 +31,9 @@ _HALF = 50.0
 class BlendWeights:
     """Weights of at least 0 that add up to 1, in the order of `members`.
 
-    own: by value of the column `segment`, its weights; a value that is not among them takes `weights`. positives: how many
-    the weights were learned from.
+    own: by value of the column `segment`, its weights; a value that is not among them takes `weights`. fine: by segment and value
+    of the column `group`, likewise; one that is not among them takes those of its segment. positives: how many the weights were
+    learned from.
     """
 
     members: tuple[str, ...]
@@ -41,10 +42,12 @@ class BlendWeights:
     segment: str = ""
     own: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     positives: int = 0
+    group: str = ""
+    fine: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {
+        found: dict[str, Any] = {
             "members": list(self.members),
             "scale": self.scale,
             "weights": list(self.weights),
@@ -52,6 +55,10 @@ class BlendWeights:
             "own": {value: list(self.own[value]) for value in sorted(self.own)},
             "positives": self.positives,
         }
+        if self.group:
+            fine = {value: {name: list(by[name]) for name in sorted(by)} for value, by in sorted(self.fine.items())}
+            found |= {"group": self.group, "fine": fine}
+        return found
 
 
 def blend_weights_of(values: Mapping[str, Any]) -> BlendWeights:
@@ -63,6 +70,8 @@ def blend_weights_of(values: Mapping[str, Any]) -> BlendWeights:
         values["segment"],
         {value: tuple(weights) for value, weights in values["own"].items()},
         int(values["positives"]),
+        values.get("group", ""),
+        {value: {name: tuple(w) for name, w in by.items()} for value, by in values.get("fine", {}).items()},
     )
 
 
@@ -72,30 +81,43 @@ def learn_blend(
     *,
     scale: Scale = "logit",
     segment: str = "",
+    group: str = "",
     half: float = _HALF,
 ) -> BlendWeights:
     """Weights from what members predicted at settled cutoffs, each before it had seen that cutoff's labels.
 
-    settled: `cutoff`, `y` (0 or 1), a column of probabilities for each member, and `segment` if it is named; one row a
+    settled: `cutoff`, `y` (0 or 1), a column of probabilities for each member, `segment` and `group` if named; one row a
     prediction. With z_m the logit of member m's probability the weights minimise the mean log loss of sigmoid(sum w_m z_m)
     over w >= 0, sum w = 1. On the scale `percentile` z_m is the logit of (rank - 1/2) / n among the cutoff's rows, the loss
     is that of sigmoid(a + sum b_m z_m) over a and b >= 0, and w = b / sum b: only the order of each member counts.
 
     Few positives say little: with n of them the weights go n / (n + half) of the way from equal ones to these, and those of
-    a segment n / (n + half) of the way from there to its own, n its positives. Without positives: equal. Raises BadInput.
+    a segment n / (n + half) of the way from there to its own, n its positives; with `group` (which needs `segment`) those of each
+    group of a segment likewise from the segment's. Without positives: equal. Raises BadInput.
     """
-    outcome = _checked(settled, members, segment)
+    if group and not segment:
+        raise BadInput(
+            "blend", found=f"groups ({group}) without segments", wanted="the segments that they are drawn to"
+        )
+    outcome = _checked(settled, members, [name for name in (segment, group) if name])
     logits = _logits(settled, members, scale)
     positives = int(outcome.sum())
     equal = np.full(len(members), 1.0 / len(members))
     pooled = _towards(equal, logits, outcome, scale, half)
     own: dict[str, tuple[float, ...]] = {}
+    fine: dict[str, dict[str, tuple[float, ...]]] = {}
     if segment:
         values = _segments(settled, segment)
+        names = _segments(settled, group) if group else values
         for value in sorted(set(values.tolist())):
             here = values == value
-            own[value] = tuple(_towards(pooled, logits[here], outcome[here], scale, half).tolist())
-    return BlendWeights(tuple(members), scale, tuple(pooled.tolist()), segment, own, positives)
+            found = _towards(pooled, logits[here], outcome[here], scale, half)
+            own[value] = tuple(found.tolist())
+            for name in sorted(set(names[here].tolist())) if group else ():
+                one = here & (names == name)
+                of_group = _towards(found, logits[one], outcome[one], scale, half)
+                fine.setdefault(value, {})[name] = tuple(of_group.tolist())
+    return BlendWeights(tuple(members), scale, tuple(pooled.tolist()), segment, own, positives, group, fine)
 
 
 def equal_blend(members: Sequence[str], *, scale: Scale = "logit") -> BlendWeights:
@@ -106,18 +128,22 @@ def equal_blend(members: Sequence[str], *, scale: Scale = "logit") -> BlendWeigh
 def blend(predicted: pl.DataFrame, weights: BlendWeights) -> Floats:
     """One probability a row from those of the members.
 
-    predicted: a column of probabilities for each member, `cutoff`, and the segment's column if weights have one. On the
-    scale `logit` it is sigmoid(sum w_m logit p_m). On the scale `percentile` rows are put in the order of the weighted
+    predicted: a column of probabilities for each member, `cutoff`, and the columns of segment and group if weights have them. On
+    the scale `logit` it is sigmoid(sum w_m logit p_m). On the scale `percentile` rows are put in the order of the weighted
     logits of their percentiles, and the probability at each place of that order is the weighted mean of the members'
     probabilities at the same place of theirs (equal ones share their places): give a cutoff's whole list, never one row.
     Raises BadInput.
     """
-    _columns_of(predicted, [*weights.members, CUTOFF, *([weights.segment] if weights.segment else [])])
+    _columns_of(predicted, [*weights.members, CUTOFF, *(n for n in (weights.segment, weights.group) if n)])
     each = np.tile(np.array(weights.weights), (predicted.height, 1))
     if weights.segment:
         values = _segments(predicted, weights.segment)
+        names = _segments(predicted, weights.group) if weights.group else values
         for value, own in weights.own.items():
-            each[values == value] = own
+            here = values == value
+            each[here] = own
+            for name, fine in weights.fine.get(value, {}).items():
+                each[here & (names == name)] = fine
     score = np.sum(_logits(predicted, weights.members, weights.scale) * each, axis=1)
     if weights.scale == "logit":
         return sigmoid(score)
@@ -198,10 +224,10 @@ def _segments(frame: pl.DataFrame, segment: str) -> np.ndarray[Any, Any]:
     return frame[segment].cast(pl.String).fill_null("").to_numpy()
 
 
-def _checked(settled: pl.DataFrame, members: Sequence[str], segment: str) -> Floats:
+def _checked(settled: pl.DataFrame, members: Sequence[str], columns: Sequence[str]) -> Floats:
     if not members or len(set(members)) < len(members):
         raise BadInput("blend", found=f"members {list(members)}", wanted="at least one, each once")
-    _columns_of(settled, [*members, Y, CUTOFF, *([segment] if segment else [])])
+    _columns_of(settled, [*members, Y, CUTOFF, *columns])
     outcome = settled[Y].cast(pl.Float64).fill_null(np.nan).to_numpy()
     if not settled.height or not np.all((outcome == 0.0) | (outcome == 1.0)):
         found = "no settled rows" if not settled.height else "an outcome that is missing or neither 0 nor 1"

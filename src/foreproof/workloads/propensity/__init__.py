@@ -15,6 +15,7 @@ from foreproof.workloads.propensity.accounts import (
 )
 from foreproof.workloads.propensity.grouping import grouping_findings, mapped_database
 from foreproof.workloads.propensity.plan import PropensityPlan, Worth, parse_propensity
+from foreproof.workloads.propensity.policies import Policies
 from foreproof.workloads.propensity.task import (
     REPEAT,
     SEGMENT,
@@ -33,6 +34,7 @@ __all__ = [
     "Contacts",
     "Dimension",
     "Pairs",
+    "Policies",
     "PropensityPlan",
     "PropensityTask",
     "Worth",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from foreproof.core.backtest import Backtest, parse_backtest
 from foreproof.core.clock import parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Model
-from foreproof.core.plan import Plan, parse_keep
+from foreproof.core.plan import Plan, parse_keep, plan_of
 from foreproof.core.section import Section
 from foreproof.decisions.listed import SIZES
 from foreproof.decisions.shortlist import REP, SEGMENT, ListTerms, parse_list
@@ -19,14 +20,20 @@ from foreproof.features.cells import Where
 from foreproof.features.declare import Feature
 from foreproof.features.missing import Missing, parse_missing
 from foreproof.features.parse_events import event_default, parse_event_features
-from foreproof.features.policy import POLICIES, policy_of, swapped
+from foreproof.features.policy import Policy, parse_variants
 from foreproof.features.series import Series
 from foreproof.gauntlet.settings import Proof, parse_proof
 from foreproof.models.calibrate import CALIBRATORS
 from foreproof.models.classify import parse_classifiers
 from foreproof.workloads.propensity.accounts import Contacts, Dimension, parse_contacts, parse_dimensions
 from foreproof.workloads.propensity.grouping import parse_grouping
+from foreproof.workloads.propensity.policies import Policies, features_under, parse_policies
 from foreproof.workloads.propensity.task import PropensityTask
+
+Choice = Literal["pooled", "group"]
+"""For whom estimator and calibrator are chosen."""
+CHALLENGES = ("models", "policy", "calibration", "choice")
+"""The settings in which a challenger may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,23 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
+class Folds:
+    """How customers are cut: see `core.folds`. count: folds. purge: days (steps on a clock of integers) before a test cutoff by
+    which training labels had settled. score: whether members are also fitted without each fold, and scored out of fold.
+    """
+
+    count: int = 5
+    purge: int = 0
+    score: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PropensityPlan:
     """The plan of a propensity, parsed: nothing further in reads a setting by name.
 
-    declared: the plan's features; features: what its policy leaves of them. keep: what runs keep in the lake. dimensions: whose
-    accounts are, by table. contacts: past calls.
+    declared: the plan's features; features: what its policies leave of them, together. variants: policies of its own. choice:
+    whether estimator and calibrator are chosen for each group, or for all of a segment. challenger: the plan of the second
+    pipeline. keep: what runs keep in the lake. dimensions: whose accounts are, by table. contacts: past calls.
     """
 
     plan: Plan
@@ -55,10 +74,12 @@ class PropensityPlan:
     task: PropensityTask
     features: tuple[Feature, ...]
     declared: tuple[Feature, ...]
-    policy: str
+    policies: Policies
+    variants: tuple[Policy, ...]
     missing: Missing
     models: tuple[Model, ...]
     calibrators: tuple[str, ...]
+    choice: Choice
     backtest: Backtest
     worth: Worth
     shortlist: ListTerms | None
@@ -67,6 +88,19 @@ class PropensityPlan:
     keep: tuple[str, ...] = ()
     dimensions: tuple[Dimension, ...] = ()
     contacts: Contacts | None = None
+    folds: Folds = Folds()
+    challenger: PropensityPlan | None = None
+
+    def under(self, policy: str) -> PropensityPlan:
+        """The same plan with one policy for every group, no challenger. Raises BadInput for a policy that is not known."""
+        forced = Policies(policy)
+        features = features_under(self.declared, forced, self.variants, horizon=self.task.horizon)
+        return replace(self, features=features, policies=forced, challenger=None)
+
+    def names_under(self, policy: str) -> frozenset[str]:
+        """The names of the features that one of its policies leaves."""
+        kept = features_under(self.declared, Policies(policy), self.variants, horizon=self.task.horizon)
+        return frozenset(feature.name for feature in kept)
 
 
 def parse_propensity(plan: Plan) -> PropensityPlan:
@@ -80,7 +114,8 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
     delay = parse_offset(root.raw("delay", default=0), subject="delay")
     task = _task(plan.name, root.section("pairs"), contracts, horizon=horizon, delay=delay)
     declared = _features(root, task)
-    policy = root.choice("policy", POLICIES, default="full")
+    variants = parse_variants(root.section("variants", default={}), declared=declared, horizon=horizon)
+    policies = parse_policies(root, variants, task.groups)
     backtest = parse_backtest(root.section("backtest", default={"examples": 6}), horizon=horizon, stride=horizon)
     dimensions = parse_dimensions(root.section("accounts", default={}), contracts, task.account)
     shortlist, contacts = _list(root, contracts, task, dimensions) if "list" in root else (None, None)
@@ -88,14 +123,14 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         plan=plan,
         contracts=contracts,
         task=task,
-        features=declared
-        if policy == "full"
-        else swapped(declared, policy_of(policy, horizon=horizon), horizon=horizon),
+        features=features_under(declared, policies, variants, horizon=horizon),
         declared=declared,
-        policy=policy,
+        policies=policies,
+        variants=variants,
         missing=parse_missing(root.section("missing", default={})),
         models=parse_classifiers(root),
         calibrators=_calibrators(root),
+        choice=root.choice("choice", get_args(Choice), default="group"),
         backtest=backtest,
         worth=_worth(root.section("worth", default={})),
         shortlist=shortlist,
@@ -104,9 +139,28 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         keep=parse_keep(root),
         dimensions=dimensions,
         contacts=contacts,
+        folds=_folds(root.section("folds", default={})),
+        challenger=_challenger(plan, root.section("challenger")) if "challenger" in root else None,
     )
     root.done()
     return parsed
+
+
+def _challenger(plan: Plan, section: Section) -> PropensityPlan:
+    """The same plan with other models, features or calibration: one population, one set of labels, one list of cutoffs."""
+    changes = {name: section.raw(name) for name in CHALLENGES if name in section}
+    section.done()
+    if not changes:
+        raise PlanError("challenger", found="nothing that differs", wanted=f"some of {', '.join(CHALLENGES)}")
+    values = {name: value for name, value in plan.values.items() if name != "challenger"}
+    try:
+        found = parse_propensity(plan_of({**values, **changes}))
+    except PlanError as error:
+        if error.subject.partition(".")[0].partition("[")[0] not in changes:
+            raise
+        subject = f"challenger.{error.subject}"
+        raise PlanError(subject, found=error.found, wanted=error.wanted, fix=error.fix) from None
+    return found
 
 
 def _task(
@@ -206,6 +260,16 @@ def _worth(section: Section) -> Worth:
     return worth
 
 
+def _folds(section: Section) -> Folds:
+    folds = Folds(
+        count=section.whole("count", default=5, low=2, high=100),
+        purge=section.whole("purge", default=0, low=0),
+        score=section.flag("score", default=False),
+    )
+    section.done()
+    return folds
+
+
 def _list(
     root: Section, contracts: Sequence[Contract], task: PropensityTask, dimensions: Sequence[Dimension]
 ) -> tuple[ListTerms, Contacts | None]:
@@ -237,4 +301,4 @@ def _list(
     return terms, contacts
 
 
-__all__ = ["PropensityPlan", "Worth", "parse_propensity"]
+__all__ = ["CHALLENGES", "Choice", "Folds", "PropensityPlan", "Worth", "parse_propensity"]
