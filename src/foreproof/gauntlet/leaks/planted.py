@@ -1,0 +1,226 @@
+"""Faults planted in rows: columns that know, or whose meaning moves. No pipeline is refitted for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from foreproof.core.clock import Moment, literal, tick_values
+from foreproof.core.contract import HAPPENED, KNOWN
+from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
+from foreproof.core.trial import Built, Forecasts, Leak, Trial
+from foreproof.core.view import Database
+from foreproof.errors import BadInput
+from foreproof.gauntlet.leaks.altered import with_built, with_forecasts
+
+PLANTED = "planted"
+_TRUTH = "_truth"
+
+
+def copied(trial: Trial) -> Trial:
+    """A column that is the label under another name, with a little noise."""
+    return _column(trial, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.05))
+
+
+def fragment(steps: int) -> Leak:
+    """A look-ahead by so many steps: what happened over (cutoff, cutoff + steps] stands in the row."""
+
+    def look_ahead(trial: Trial) -> Trial:
+        def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+            built = trial.build(database, cutoffs, seed)
+            if trial.kind == "quantity":
+                seen = pl.col(STEP) <= steps
+                own = built.labels.select(*_index(trial), pl.when(seen).then(pl.col("y")).alias(_TRUTH))
+                return _joined(built, trial, own, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.05), seed)
+            # A label of 1 here and 0 so many steps later is an event in between.
+            later = _labels_at(trial, database, cutoffs, steps, seed)
+            both = built.labels.select(*_index(trial), "y").join(later, on=_index(trial), how="left")
+            here = both.with_columns((pl.col("y") * (1 - pl.col("_later"))).alias(_TRUTH)).drop("y", "_later")
+            return _joined(built, trial, here, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.05), seed)
+
+        return trial.with_build(build)
+
+    return look_ahead
+
+
+def far_sighted(steps: int) -> Leak:
+    """Rows that know better the older they are: a column holds the label of so many steps later."""
+
+    def knows_later(trial: Trial) -> Trial:
+        def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+            built = trial.build(database, cutoffs, seed)
+            if trial.kind == "quantity" and trial.horizon > 1:
+                far = pl.when(pl.col(STEP) > steps).then(pl.col("y")).alias(_TRUTH)
+                later = built.labels.select(*_index(trial), far)
+            else:
+                later = _labels_at(trial, database, cutoffs, steps, seed).rename({"_later": _TRUTH})
+            return _joined(built, trial, later, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.3), seed)
+
+        return trial.with_build(build)
+
+    return knows_later
+
+
+def hindsight(trial: Trial) -> Trial:
+    """One column a cutoff that holds its labels: history restated with what came, of no use to anybody who goes forward."""
+
+    def fault(built: Built, database: Database) -> Built:
+        truth = built.rows.join(built.labels.select(*_index(trial), "y"), on=_index(trial), how="left")
+        names = built.rows[CUTOFF].unique().sort().to_list()
+        told = [
+            pl.when(pl.col(CUTOFF) == literal(cutoff)).then(pl.col("y")).otherwise(0.0).fill_null(0.0)
+            for cutoff in names
+        ]
+        columns = [column.alias(f"{PLANTED}_{place}") for place, column in enumerate(told)]
+        return replace(built, rows=truth.with_columns(columns).drop("y"))
+
+    return with_built(trial, fault)
+
+
+def ripening(trial: Trial) -> Trial:
+    """A column that holds the label under noise that fades from cutoff to cutoff: later months know more."""
+    return _column(trial, lambda frame, rng: frame[_TRUTH] + (1.0 - _age(frame)) * _noise(frame, rng, 3.0))
+
+
+def turned(trial: Trial) -> Trial:
+    """A column that is the label in the first half of the cutoffs and its opposite in the second: coded anew on the way."""
+
+    def make(frame: pl.DataFrame, rng: np.random.Generator) -> pl.Series:
+        sign = pl.Series(np.where(_age(frame).to_numpy() < 0.5, 1.0, -1.0))
+        return sign * frame[_TRUTH] + _noise(frame, rng, 0.2)
+
+    return _column(trial, make)
+
+
+def rescaled(trial: Trial) -> Trial:
+    """A column that changes its unit at the last cutoff."""
+
+    def make(frame: pl.DataFrame, rng: np.random.Generator) -> pl.Series:
+        moved = np.where(_age(frame).to_numpy() >= 1.0, 10.0, 0.0)
+        return pl.Series(rng.normal(size=frame.height) + moved)
+
+    return _column(trial, make)
+
+
+def noise_only(trial: Trial) -> Trial:
+    """Every feature replaced by noise: nothing is left to find."""
+
+    def fault(built: Built, database: Database) -> Built:
+        rng = np.random.default_rng(trial.seed)
+        names = [name for name in built.rows.columns if name not in _index(trial)]
+        noise = [pl.Series(name, rng.normal(size=built.rows.height)) for name in names]
+        return replace(built, rows=built.rows.sort(_index(trial)).with_columns(noise))
+
+    return with_built(trial, fault)
+
+
+def fresh(trial: Trial) -> Trial:
+    """A column that knows only while the rows of the last step have arrived."""
+
+    def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+        built = trial.build(database, cutoffs, seed)
+        there = [cutoff for cutoff in cutoffs if _arrived(database, cutoff, trial)]
+        known = built.labels.filter(pl.col(CUTOFF).is_in(pl.Series(there, dtype=built.labels.schema[CUTOFF]).implode()))
+        own = known.select(*_index(trial), pl.col("y").alias(_TRUTH))
+        return _joined(built, trial, own, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.05), seed)
+
+    return trial.with_build(build)
+
+
+def censored(trial: Trial) -> Trial:
+    """Every second label is missing, as where outcomes have not come in yet."""
+    return with_built(trial, lambda built, _: replace(built, labels=built.labels.gather_every(2)))
+
+
+def skewed(trial: Trial) -> Trial:
+    """Nearly all that is expected is expected of the few rows with the largest predictions."""
+
+    def fault(forecasts: Forecasts) -> Forecasts:
+        place = pl.col(VALUE).rank("ordinal").over(LEVEL) / pl.len().over(LEVEL)
+        value = (pl.col(VALUE) * place**12).alias(VALUE)
+        return replace(forecasts, predictions=forecasts.predictions.with_columns(value))
+
+    return with_forecasts(trial, fault)
+
+
+def _column(trial: Trial, make: Callable[[pl.DataFrame, np.random.Generator], pl.Series]) -> Trial:
+    def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+        built = trial.build(database, cutoffs, seed)
+        truth = built.labels.select(*_index(trial), pl.col("y").alias(_TRUTH))
+        return _joined(built, trial, truth, make, seed)
+
+    return trial.with_build(build)
+
+
+def _joined(
+    built: Built,
+    trial: Trial,
+    truth: pl.DataFrame,
+    make: Callable[[pl.DataFrame, np.random.Generator], pl.Series],
+    seed: int,
+) -> Built:
+    """The rows with a planted column, made of what `_truth` says of each (null: nothing)."""
+    known = truth.with_columns(pl.col(_TRUTH).cast(pl.Float64))
+    frame = built.rows.sort(_index(trial)).join(known, on=_index(trial), how="left", maintain_order="left")
+    column = make(frame, np.random.default_rng(seed)).alias(PLANTED)
+    return replace(built, rows=frame.with_columns(column).drop(_TRUTH))
+
+
+def _labels_at(trial: Trial, database: Database, cutoffs: Sequence[Moment], steps: int, seed: int) -> pl.DataFrame:
+    """Entity columns, `cutoff`, `step`, `_later`: the labels of cutoff + steps under the cutoff."""
+    later = {trial.grid.add(cutoff, steps): cutoff for cutoff in cutoffs}
+    schema = None
+    parts = []
+    for there, here in later.items():
+        try:
+            labels = trial.build(database, (there,), seed).labels
+        except BadInput:
+            continue
+        schema = labels.schema[CUTOFF]
+        parts.append(labels.with_columns(pl.lit(here, dtype=schema).alias(CUTOFF)))
+    if not parts:
+        raise BadInput("control", found=f"no cutoff that can be built {steps} steps later", wanted="one at least")
+    return pl.concat(parts).select(*_index(trial), pl.col("y").cast(pl.Float64).alias("_later"))
+
+
+def _arrived(database: Database, cutoff: Moment, trial: Trial) -> bool:
+    """Whether a fact of the step that ends at the cutoff is known there."""
+    since = literal(trial.grid.add(cutoff, -1))
+    inside = (pl.col(HAPPENED) > since) & (pl.col(HAPPENED) <= literal(cutoff)) & (pl.col(KNOWN) <= literal(cutoff))
+    past = [table.rows for table in database.tables.values() if not table.contract.ahead]
+    return any(bool(rows.select(inside.any()).item()) for rows in past if rows.height)
+
+
+def _noise(frame: pl.DataFrame, rng: np.random.Generator, part: float) -> pl.Series:
+    """Noise whose spread is a part of the truth's."""
+    spread = frame[_TRUTH].std()
+    return pl.Series(rng.normal(size=frame.height) * part * (float(spread) if isinstance(spread, float) else 1.0))
+
+
+def _age(frame: pl.DataFrame) -> pl.Series:
+    """0 at the first cutoff of the frame ... 1 at the last, in equal parts."""
+    codes = np.unique(tick_values(frame[CUTOFF]), return_inverse=True)[1]
+    return pl.Series(codes / max(1, int(codes.max(initial=0))))
+
+
+def _index(trial: Trial) -> list[str]:
+    return [*trial.entity, CUTOFF, STEP]
+
+
+__all__ = [
+    "PLANTED",
+    "censored",
+    "copied",
+    "far_sighted",
+    "fragment",
+    "fresh",
+    "hindsight",
+    "noise_only",
+    "rescaled",
+    "ripening",
+    "skewed",
+    "turned",
+]
