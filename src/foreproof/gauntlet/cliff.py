@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, smallest
-from foreproof.gauntlet.leaks.planted import fragment
+from foreproof.gauntlet.leaks.planted import fragment, look_ahead
 from foreproof.gauntlet.scored import Score
 from foreproof.gauntlet.shifted import curve, stepped
 
@@ -28,7 +28,7 @@ class Cliff:
 
     steps: tuple[int, ...] = (1, 7)
     steep: float = 2.0
-    foresight: float = 0.75
+    foresight: float = 0.5
     limit: float = 0.01
     limit_quantity: float = 0.3
     alpha: float = ALPHA
@@ -87,11 +87,13 @@ class Cliff:
 
 
 def _longest(steps: tuple[int, ...]) -> Leak:
-    def look_ahead(trial: Trial) -> Trial:
+    def too_late(trial: Trial) -> Trial:
         fits = [d for d in steps if _possible(trial, d)]
-        return fragment(max(fits, default=1))(trial)
+        steps_ahead = max(fits, default=1)
+        late = trial if stepped(trial) else look_ahead(steps_ahead)(trial)
+        return fragment(steps_ahead)(late)
 
-    return look_ahead
+    return too_late
 
 
 def _possible(trial: Trial, d: int) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from foreproof.core.diagnose import holm
 from foreproof.core.trial import Outcome, Verdict
 
@@ -19,7 +21,11 @@ def finalised(verdicts: Sequence[Verdict], *, alpha: float = ALPHA) -> list[Verd
     (which have no p here) and what could not be judged stay as they are.
     """
     tested = [k for k, one in enumerate(verdicts) if one.tier == "statistical" and one.p is not None]
-    corrected = dict(zip(tested, holm([verdicts[k].p for k in tested]), strict=True)) if tested else {}
+    corrected = (
+        dict(zip(tested, holm(np.array([verdicts[k].p for k in tested], dtype=np.float64)), strict=True))
+        if tested
+        else {}
+    )
     return [_final(one, float(corrected[k]), alpha) if k in corrected else one for k, one in enumerate(verdicts)]
 
 

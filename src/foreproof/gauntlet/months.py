@@ -9,7 +9,7 @@ import numpy as np
 from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, size, smallest
-from foreproof.gauntlet.leaks.planted import ripening
+from foreproof.gauntlet.leaks.planted import returning
 from foreproof.gauntlet.probe import Fold, Panel, forward_folds, panel_of, told
 from foreproof.gauntlet.scored import Score
 
@@ -28,8 +28,8 @@ class PrequentialDecline:
 
     @property
     def control(self) -> Leak:
-        """A column whose noise fades with time."""
-        return ripening
+        """A column that is noise for a while and knows again."""
+        return returning
 
     def __call__(self, trial: Trial) -> Verdict:
         """Failed where far months are known better than near ones."""
@@ -60,8 +60,8 @@ class ForwardMonth:
 
     @property
     def control(self) -> Leak:
-        """A column whose noise fades with time."""
-        return ripening
+        """A column that is noise for a while and knows again."""
+        return returning
 
     def __call__(self, trial: Trial) -> Verdict:
         """Failed with the month that is known too well."""

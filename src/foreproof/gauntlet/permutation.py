@@ -45,7 +45,7 @@ class Permutation:
         return careful(self.name, self._judge, trial)
 
     def _judge(self, trial: Trial) -> Verdict:
-        panel = panel_of(trial, most=self.most)
+        panel = panel_of(trial, most=self.most, level=True)
         folds = forward_folds(panel)
         found = panel.score(told(panel, folds))
         null, moved = null_scores(panel, trial.entity, folds, rounds=self.permutations, seed=trial.seed)

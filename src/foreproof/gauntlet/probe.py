@@ -2,8 +2,8 @@
 
 Not the pipeline's model: a plain one with little variance, so that scores of two builds differ by what the rows know and not by
 the luck of a fit. Features and labels are centred within each cutoff (and step), so nothing is earned by knowing the season;
-a quantity is also centred and scaled within its series, so nothing is earned by knowing who is large. A null becomes the mean,
-beside a column that says so.
+a quantity is also taken from its series' early mean and scaled by its spread, so nothing is earned by knowing who is large.
+A null becomes the mean, beside a column that says so.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from foreproof.core.clock import Moment, Ticks, tick_values, ticks
@@ -62,6 +63,17 @@ class Panel:
         """The same rows with these features only."""
         kept = np.array([owner in names for owner in self.owner])
         return replace(self, x=self.x[:, kept], owner=tuple(owner for owner in self.owner if owner in names))
+
+    def columns_of(self) -> list[tuple[str, int]]:
+        """Each column as its feature and its place among that feature's columns (0 the value, 1 whether it is missing)."""
+        return [(name, sum(1 for other in self.owner[:k] if other == name)) for k, name in enumerate(self.owner)]
+
+    def with_columns_of(self, wanted: Sequence[tuple[str, int]]) -> Panel:
+        """The same rows with exactly these columns, in this order, zeros where there is none."""
+        places = {column: k for k, column in enumerate(self.columns_of())}
+        nothing = np.zeros(self.y.size)
+        x = [self.x[:, places[column]] if column in places else nothing for column in wanted]
+        return replace(self, x=np.column_stack(x), owner=tuple(name for name, _ in wanted))
 
     def score(self, said: Floats, rows: Ints | None = None) -> Score:
         """The score of what was said of each row (NaN: nothing), of those `rows` only."""
@@ -122,8 +134,11 @@ def labelled(rows: pl.DataFrame, labels: pl.DataFrame, entity: Sequence[str]) ->
     return kept.sort(index)
 
 
-def panel_of(trial: Trial, frame: pl.DataFrame | None = None, *, most: int = MOST) -> Panel:
-    """The probe's rows of a labelled frame. Raises BadInput for fewer than 10 entities or labels that are all alike."""
+def panel_of(trial: Trial, frame: pl.DataFrame | None = None, *, most: int = MOST, level: bool = False) -> Panel:
+    """The probe's rows of a labelled frame. Raises BadInput for fewer than 10 entities or labels that are all alike.
+
+    level: keeps who is large in a quantity, for a question about signal and not about leaks.
+    """
     frame = frame_of(trial) if frame is None else frame
     first = trial.entity[0]
     index = [*trial.entity, CUTOFF, STEP]
@@ -137,15 +152,16 @@ def panel_of(trial: Trial, frame: pl.DataFrame | None = None, *, most: int = MOS
     at, time = np.unique(tick_values(frame[CUTOFF]), return_inverse=True)
     stratum = _codes(frame, [CUTOFF, STEP])
     series = _codes(frame, list(trial.entity))
-    within = trial.kind == "quantity" and frame.height >= _WITHIN * (int(series.max()) + 1)
+    within = trial.kind == "quantity" and not level and frame.height >= _WITHIN * (int(series.max()) + 1)
+    early = time < (at.size + 1) // 2
     y = frame[Y].to_numpy().astype(np.float64)
     if trial.kind == "quantity":
-        y = np.clip(_standard(y, series), -6.0, 6.0) if within else _standard(_tamed(y), np.zeros_like(series))
+        y = np.clip(_within(y, series, early), -6.0, 6.0) if within else _standard(_tamed(y), np.zeros_like(series))
         y = _standard(y, stratum, scale=False)
     columns, owner = [], []
     for name in (name for name in frame.columns if name not in (*index, Y)):
         for column in _numbers(frame[name]):
-            value = np.clip(_standard(column, series), -6.0, 6.0) if within else _tamed(column)
+            value = np.clip(_within(column, series, early), -6.0, 6.0) if within else _tamed(column)
             centred = _standard(value, stratum, scale=False)
             spread = float(centred.std())
             if spread > 1e-9:
@@ -216,12 +232,16 @@ def coefficients(panel: Panel, train: Ints, y: Floats) -> Floats:
     return np.asarray(np.linalg.solve(gram, x.T @ target / train.size))
 
 
-def told(panel: Panel, folds: Sequence[Fold]) -> Floats:
-    """n: what the probe says of each scored row, NaN elsewhere."""
+def told(panel: Panel, folds: Sequence[Fold], *, learned: Panel | None = None) -> Floats:
+    """What the probe says of each of n rows, NaN where it is not scored.
+
+    learned: the panel to fit on, of the same rows and columns: what it learned is then applied to this one.
+    """
     said = np.full(panel.y.size, np.nan)
-    y = _standard(panel.y, panel.stratum, scale=False)
+    source = panel if learned is None else learned
+    y = _standard(source.y, source.stratum, scale=False)
     for fold in folds:
-        said[fold.test] = panel.x[fold.test] @ coefficients(panel, fold.train, y)
+        said[fold.test] = panel.x[fold.test] @ coefficients(source, fold.train, y)
     return said
 
 
@@ -272,6 +292,16 @@ def _tamed(values: Floats) -> Floats:
     centred = values - np.median(values)
     scale = float(np.abs(centred).mean())
     return np.asarray(np.arcsinh(centred / scale)) if scale > 0.0 else centred
+
+
+def _within(values: Floats, series: Ints, early: npt.NDArray[np.bool_]) -> Floats:
+    """Less the series' mean over the early rows, over its spread: the mean of later rows would tell early ones of them."""
+    count = np.bincount(series, weights=early)
+    mean = np.bincount(series, weights=np.where(early, values, 0.0)) / np.maximum(count, 1.0)
+    size = np.maximum(np.bincount(series), 1)
+    spread = np.sqrt(np.bincount(series, weights=_standard(values, series, scale=False) ** 2) / size)
+    floor = 1e-9 * (1.0 + float(np.abs(values).max(initial=0.0)))
+    return (values - mean[series]) / np.where(spread > floor, spread, np.inf)[series]
 
 
 def _standard(values: Floats, group: Ints, *, scale: bool = True) -> Floats:

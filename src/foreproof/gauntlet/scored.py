@@ -42,6 +42,15 @@ class Score:
         held = min(max(self.value, -0.9999), 0.9999)
         return Score(math.atanh(held), self.influence / (1.0 - held * held))
 
+    def log_odds(self) -> Score:
+        """The log odds of an AUC."""
+        held = min(max(self.value, 1e-4), 1.0 - 1e-4)
+        return Score(math.log(held / (1.0 - held)), self.influence / (held * (1.0 - held)))
+
+    def stretched(self, kind: Kind) -> Score:
+        """On a scale without an end, so that .98 is further from .9 than .6 from .52: log odds of AUC, atanh of a correlation."""
+        return self.log_odds() if kind == "chance" else self.fisher()
+
     @property
     def error(self) -> float:
         """The standard error over draws of whole entities."""
@@ -117,10 +126,11 @@ def _correlation(y: Floats, said: Floats, entity: Ints, entities: int) -> Score:
     if not spread[0] > 0.0:
         raise BadInput("probe", found="labels that are all alike", wanted="labels that differ")
     if spread[1] <= 1e-9 * y.size:
-        return Score(0.0, np.bincount(entity, weights=y * 0.0, minlength=entities))
+        return Score(0.0, np.zeros(entities))
     u, v = y / spread[0], said / spread[1]
     r = float(u @ v)
-    return Score(r, np.bincount(entity, weights=u * v - r * (u * u + v * v) / 2.0, minlength=entities))
+    per_row = u * v - r * (u * u + v * v) / 2.0
+    return Score(r, np.bincount(entity, weights=per_row, minlength=entities).astype(np.float64))
 
 
 def _centred(values: Floats, stratum: Ints) -> Floats:

@@ -25,6 +25,7 @@ class ShiftGrid:
 
     shifts: tuple[int, ...] = (7, 14, 28, 56)
     epsilon: float = 0.01
+    epsilon_quantity: float = 0.03
     epsilon_lift: float = 0.25
     alpha: float = ALPHA
     name: str = "shift grid"
@@ -39,6 +40,7 @@ class ShiftGrid:
         return careful(self.name, self._judge, trial)
 
     def _judge(self, trial: Trial) -> Verdict:
+        limit = self.epsilon if trial.kind == "chance" else self.epsilon_quantity
         gains: dict[int, tuple[Score, Score, float]] = {}
         rows: dict[str, object] = {}
         for d in _fitting(trial, self.shifts):
@@ -54,14 +56,14 @@ class ShiftGrid:
             rows = size(panels[0])
         if not gains:
             raise BadInput(self.name, found="no shift that fits history and horizon", wanted="a longer history")
-        d = min(gains, key=lambda shift: gains[shift][0].p_above(self.epsilon))
+        d = min(gains, key=lambda shift: gains[shift][0].p_above(limit))
         gain = gains[d][0]
-        p = smallest(gain.p_above(self.epsilon), len(gains))
+        p = smallest(gain.p_above(limit), len(gains))
         words = f"rows {d} steps older score {gain.value:+.3f} against those of the cutoff ({len(gains)} shifts)"
         louder = [
             f"{shift} steps older: score {one.value:+.3f}, lift at 10% {lift:+.2f}"
             for shift, (one, _, lift) in gains.items()
-            if one.value > self.epsilon or lift > self.epsilon_lift
+            if one.value > limit or lift > self.epsilon_lift
         ]
         evidence = {
             "curve": [point(shift, score) for shift, (_, score, _) in gains.items()],
@@ -74,7 +76,7 @@ class ShiftGrid:
             p,
             alpha=self.alpha,
             figure=gain.value,
-            limit=self.epsilon,
+            limit=limit,
             told=(words, evidence),
             warning="; ".join(louder),
         )

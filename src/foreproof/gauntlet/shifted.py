@@ -18,11 +18,21 @@ def curve(trial: Trial, shifts: Sequence[int], *, nearest: int | None = None) ->
     """By shift d, the score of rows made at cutoff - d against the labels of the cutoff; all on the same rows.
 
     d < 0 makes rows that know -d steps of the future, on purpose. Where a row is of one step, that of (cutoff - d, step + d)
-    explains (cutoff, step), so the target stays and the lead grows. nearest: only steps up to it. Raises BadInput.
+    explains (cutoff, step), so the target stays and the lead grows, and the probe learns anew. Else it learns from rows of the
+    cutoff (shifts must hold 0) and is applied to older ones, as a model is that meets stale rows. nearest: only steps up to it.
+    Raises BadInput.
     """
-    panels = shifted_panels(trial, shifts, nearest=nearest)
-    folds = forward_folds(next(iter(panels.values())))
-    return {shift: panel.score(told(panel, folds)) for shift, panel in panels.items()}
+    panels = aligned(shifted_panels(trial, shifts, nearest=nearest))
+    folds = forward_folds(panels[0])
+    learned = None if stepped(trial) else panels[0]
+    return {shift: panel.score(told(panel, folds, learned=learned)) for shift, panel in panels.items()}
+
+
+def aligned(panels: Mapping[int, Panel]) -> dict[int, Panel]:
+    """The same columns everywhere: one that is constant or never missing at some shift stands as zeros there."""
+    names = [panel.columns_of() for panel in panels.values()]
+    every = list(dict.fromkeys(name for one in names for name in one))
+    return {shift: panel.with_columns_of(every) for shift, panel in panels.items()}
 
 
 def shifted_panels(trial: Trial, shifts: Sequence[int], *, nearest: int | None = None) -> dict[int, Panel]:
@@ -82,4 +92,4 @@ def moved(rows: pl.DataFrame, trial: Trial, cutoffs: Sequence[Moment], shift: in
     return back.with_columns(pl.col(STEP) - shift) if stepped(trial) else back
 
 
-__all__ = ["build_shifted", "curve", "moved", "shifted_panels", "stepped"]
+__all__ = ["aligned", "build_shifted", "curve", "moved", "shifted_panels", "stepped"]

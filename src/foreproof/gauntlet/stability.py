@@ -11,18 +11,20 @@ from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, rung, size
 from foreproof.gauntlet.leaks.planted import turned
 from foreproof.gauntlet.probe import Panel, panel_of
-from foreproof.gauntlet.scored import Floats, weights
+from foreproof.gauntlet.scored import Floats, Score, weights
 
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """The agreement of importance between the earlier and the later half of the cutoffs is not surely below `limit`.
+    """Importance in both halves of the cutoffs: their agreement is not surely below `limit`, and no feature turns its sign.
 
-    importance of a feature: its covariance with the label, with its sign. agreement: the cosine of the two halves' vectors, so
-    that strong features count and noise does not. Draws of whole entities give the p; Spearman's rank is reported.
+    importance of a feature: its correlation with the label within cutoffs, with its sign. agreement: the cosine of the two
+    halves' vectors, so that strong features count and noise does not; draws of whole entities give its p. A feature turns where
+    it is surely beyond `turn` in one half and beyond -`turn` in the other. Spearman's rank is reported.
     """
 
     limit: float = 0.2
+    turn: float = 0.1
     replicates: int = 1999
     alpha: float = ALPHA
     name: str = "stability"
@@ -44,7 +46,9 @@ class Stability:
         agreement = _cosines(drawn @ early, drawn @ late)
         first, second = early.sum(axis=0), late.sum(axis=0)
         figure = float(_cosines(first[None, :], second[None, :])[0])
-        p = (1.0 + float((agreement >= self.limit).sum())) / (1.0 + self.replicates)
+        moved = (1.0 + float((agreement >= self.limit).sum())) / (1.0 + self.replicates)
+        turns = [self._turns(early[:, k], late[:, k]) for k in range(early.shape[1])]
+        p = min(1.0, 2.0 * min(moved, len(turns) * min(turns)))
         low, high = np.quantile(agreement, [0.025, 0.975])
         worst = panel.owner[int(np.argmax(np.abs(first - second)))]
         words = f"importance agrees by {figure:.2f} ({low:.2f} to {high:.2f}) between both halves; most moved: {worst}"
@@ -58,6 +62,11 @@ class Stability:
             **size(panel),
         }
         return rung(self.name, p, alpha=self.alpha, figure=figure, limit=self.limit, told=(words, evidence))
+
+    def _turns(self, early: Floats, late: Floats) -> float:
+        """The p of "this feature does not turn": both halves have to be sure."""
+        a, b = (Score(float(part.sum()), part - part.mean()) for part in (early, late))
+        return min(max(x.p_above(self.turn), y.times(-1.0).p_above(self.turn)) for x, y in ((a, b), (b, a)))
 
 
 def halves(panel: Panel) -> tuple[Floats, Floats]:

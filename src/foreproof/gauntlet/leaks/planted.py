@@ -11,6 +11,7 @@ import polars as pl
 from foreproof.core.clock import Moment, literal, tick_values
 from foreproof.core.contract import HAPPENED, KNOWN
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
+from foreproof.core.split import settles
 from foreproof.core.trial import Built, Forecasts, Leak, Trial
 from foreproof.core.view import Database
 from foreproof.errors import BadInput
@@ -26,9 +27,9 @@ def copied(trial: Trial) -> Trial:
 
 
 def fragment(steps: int) -> Leak:
-    """A look-ahead by so many steps: what happened over (cutoff, cutoff + steps] stands in the row."""
+    """A column that says what happened over (cutoff, cutoff + steps], as far as labels tell."""
 
-    def look_ahead(trial: Trial) -> Trial:
+    def soon(trial: Trial) -> Trial:
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             built = trial.build(database, cutoffs, seed)
             if trial.kind == "quantity":
@@ -43,7 +44,26 @@ def fragment(steps: int) -> Leak:
 
         return trial.with_build(build)
 
-    return look_ahead
+    return soon
+
+
+def look_ahead(steps: int) -> Leak:
+    """Rows made so many steps after the cutoff and called rows of the cutoff: whatever they read, they read too late."""
+
+    def late_rows(trial: Trial) -> Trial:
+        def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+            built = trial.build(database, cutoffs, seed)
+            names = {trial.grid.add(cutoff, steps): cutoff for cutoff in cutoffs}
+            later = trial.build(database, tuple(names), seed).rows
+            kind = built.rows.schema[CUTOFF]
+            known = pl.DataFrame({CUTOFF: list(names), "_here": list(names.values())}, {CUTOFF: kind, "_here": kind})
+            moved = later.join(known, on=CUTOFF).with_columns(pl.col("_here").alias(CUTOFF)).drop("_here")
+            rows = built.rows.select(_index(trial)).join(moved, on=_index(trial), how="left", maintain_order="left")
+            return replace(built, rows=rows.select(built.rows.columns))
+
+        return trial.with_build(build)
+
+    return late_rows
 
 
 def far_sighted(steps: int) -> Leak:
@@ -80,9 +100,20 @@ def hindsight(trial: Trial) -> Trial:
     return with_built(trial, fault)
 
 
-def ripening(trial: Trial) -> Trial:
-    """A column that holds the label under noise that fades from cutoff to cutoff: later months know more."""
-    return _column(trial, lambda frame, rng: frame[_TRUTH] + (1.0 - _age(frame)) * _noise(frame, rng, 3.0))
+def returning(trial: Trial) -> Trial:
+    """A column that knows where the first labels settle, is noise for a while, and knows again: a gap filled in afterwards."""
+
+    def make(frame: pl.DataFrame, rng: np.random.Generator) -> pl.Series:
+        at = tick_values(frame[CUTOFF])
+        line = np.unique(at)
+        judged = line[line >= settles(trial.grid, line[:1], trial.horizon, delay=trial.delay)[0]]
+        dark = np.isin(at, judged[: (judged.size + 1) // 2])
+        known = (frame[_TRUTH] + _noise(frame, rng, 0.05)).to_numpy()
+        level = frame.select(pl.col(_TRUTH).mean().over(frame.columns[0]))[_TRUTH]
+        noise = (level + _noise(frame, rng, 1.0)).to_numpy()
+        return pl.Series(np.where(dark, noise, known), nan_to_null=True)
+
+    return _column(trial, make)
 
 
 def turned(trial: Trial) -> Trial:
@@ -96,10 +127,12 @@ def turned(trial: Trial) -> Trial:
 
 
 def rescaled(trial: Trial) -> Trial:
-    """A column that changes its unit at the last cutoff."""
+    """A column that changes its unit at the last cutoff that is judged."""
 
     def make(frame: pl.DataFrame, rng: np.random.Generator) -> pl.Series:
-        moved = np.where(_age(frame).to_numpy() >= 1.0, 10.0, 0.0)
+        at = tick_values(frame[CUTOFF])
+        labelled = at[frame[_TRUTH].is_not_null().to_numpy()]
+        moved = np.where(at >= labelled.max(initial=at.min(initial=0)), 10.0, 0.0)
         return pl.Series(rng.normal(size=frame.height) + moved)
 
     return _column(trial, make)
@@ -132,14 +165,15 @@ def fresh(trial: Trial) -> Trial:
 
 def censored(trial: Trial) -> Trial:
     """Every second label is missing, as where outcomes have not come in yet."""
-    return with_built(trial, lambda built, _: replace(built, labels=built.labels.gather_every(2)))
+    second = pl.int_range(pl.len()).over(CUTOFF, STEP) % 2 == 1
+    return with_built(trial, lambda built, _: replace(built, labels=built.labels.sort(_index(trial)).filter(~second)))
 
 
 def skewed(trial: Trial) -> Trial:
-    """Nearly all that is expected is expected of the few rows with the largest predictions."""
+    """Nearly all that is expected is expected of the few rows with the smallest predictions."""
 
     def fault(forecasts: Forecasts) -> Forecasts:
-        place = pl.col(VALUE).rank("ordinal").over(LEVEL) / pl.len().over(LEVEL)
+        place = pl.col(VALUE).rank("ordinal", descending=True).over(LEVEL) / pl.len().over(LEVEL)
         value = (pl.col(VALUE) * place**12).alias(VALUE)
         return replace(forecasts, predictions=forecasts.predictions.with_columns(value))
 
@@ -195,9 +229,11 @@ def _arrived(database: Database, cutoff: Moment, trial: Trial) -> bool:
 
 
 def _noise(frame: pl.DataFrame, rng: np.random.Generator, part: float) -> pl.Series:
-    """Noise whose spread is a part of the truth's."""
+    """Noise whose spread is a part of the truth's, within the first column's entity where that has one."""
+    own = frame.select(pl.col(_TRUTH).std().over(frame.columns[0]).fill_null(0.0))[_TRUTH].to_numpy()
     spread = frame[_TRUTH].std()
-    return pl.Series(rng.normal(size=frame.height) * part * (float(spread) if isinstance(spread, float) else 1.0))
+    whole = float(spread) if isinstance(spread, float) else 1.0
+    return pl.Series(rng.normal(size=frame.height) * part * np.where(own > 0.0, own, whole))
 
 
 def _age(frame: pl.DataFrame) -> pl.Series:
@@ -218,9 +254,10 @@ __all__ = [
     "fragment",
     "fresh",
     "hindsight",
+    "look_ahead",
     "noise_only",
     "rescaled",
-    "ripening",
+    "returning",
     "skewed",
     "turned",
 ]
