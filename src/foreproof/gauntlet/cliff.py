@@ -26,17 +26,17 @@ class Cliff:
     place of shifts: steps up to d, the target kept, and s(-d) does not exist.
     """
 
-    steps: tuple[int, ...] = (1, 7)
+    steps: tuple[int, ...] = (1, 7, 14, 30)
     steep: float = 2.0
     foresight: float = 0.5
-    limit: float = 0.01
+    limit: float = 0.0
     limit_quantity: float = 0.3
     alpha: float = ALPHA
     name: str = "cliff"
 
     @property
     def control(self) -> Leak:
-        """A look-ahead by the longest of the steps."""
+        """A look-ahead by the longest of the steps that is no more than half of a window."""
         return _longest(self.steps)
 
     def __call__(self, trial: Trial) -> Verdict:
@@ -89,7 +89,7 @@ class Cliff:
 def _longest(steps: tuple[int, ...]) -> Leak:
     def too_late(trial: Trial) -> Trial:
         fits = [d for d in steps if _possible(trial, d)]
-        steps_ahead = max(fits, default=1)
+        steps_ahead = max([d for d in fits if stepped(trial) or 2 * d <= trial.horizon], default=max(fits, default=1))
         late = trial if stepped(trial) else look_ahead(steps_ahead)(trial)
         return fragment(steps_ahead)(late)
 
