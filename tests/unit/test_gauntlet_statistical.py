@@ -13,6 +13,7 @@ from scipy import stats
 
 import naive_gauntlet
 from foreproof.core.clock import BEGINNING
+from foreproof.core.compare import coverage_interval
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.trial import Built, Check, Kind, Trial, Verdict, proven
 from foreproof.core.view import Database, Table
@@ -22,6 +23,7 @@ from foreproof.gauntlet.adjacency import Adjacency
 from foreproof.gauntlet.arrival import ArrivalLag, delayed
 from foreproof.gauntlet.base_rate import BaseRate
 from foreproof.gauntlet.cliff import Cliff
+from foreproof.gauntlet.coverage import exact_p
 from foreproof.gauntlet.drift import ExpectedRealised, FeatureDrift, ks
 from foreproof.gauntlet.embargo import Embargo
 from foreproof.gauntlet.holm import finalised
@@ -126,7 +128,7 @@ def test_nothing_declared_few_entities_and_a_quantity_where_a_chance_is_wanted_p
     assert SingleFeature()(one).outcome == "not proven"
 
 
-def _from(trial: Trial):  # noqa: ANN202
+def _from(trial: Trial):
     """The pipeline without a history before its first cutoff."""
 
     def build(database: Database, cutoffs: Sequence[int], seed: int) -> Built:
@@ -148,7 +150,7 @@ def test_a_base_rate_out_of_bounds_fails_and_a_cutoff_without_labels_is_a_warnin
 def test_a_gain_that_survives_one_look_need_not_survive_a_million() -> None:
     assert Looks()(honest("quantity")).outcome == "passed"
     p = Looks()(honest("quantity")).evidence["p_raw"]
-    many = Looks(looks=int(2 / max(p, 1e-12)))(honest("quantity"))
+    many = Looks(looks=int(0.06 / p) + 1)(honest("quantity"))
     assert many.outcome == "failed"
     assert "before the looks" in many.warning
     assert Looks(looks=0)(honest("chance")).outcome == "not proven"
@@ -394,3 +396,14 @@ def test_late_rows_are_known_later_and_nothing_else_of_them_changes() -> None:
     # The clocks went forward on that night, so the next local day is 23 hours away.
     assert (moved - stamps).dt.total_hours().to_list() == [23]
     assert ArrivalLag(lags=(1,))(honest("quantity")).evidence["lag"] == 1
+
+
+def test_the_p_of_a_coverage_is_where_its_exact_interval_lets_go() -> None:
+    rng = np.random.default_rng(6)
+    hits = (rng.random(200) < 0.82).astype(float)
+    series = np.repeat(np.arange(40), 5)
+    p = exact_p(hits, (series,), nominal=0.9)
+    inside = coverage_interval(hits, clusters=(series,), confidence=1.0 - p * 0.99)
+    outside = coverage_interval(hits, clusters=(series,), confidence=1.0 - p * 1.01)
+    assert inside.low <= 0.9 <= inside.high
+    assert not outside.low <= 0.9 <= outside.high
