@@ -12,7 +12,7 @@ from foreproof.errors import BadInput
 from foreproof.gauntlet.embargo import near_events
 from foreproof.gauntlet.judged import ALPHA, careful, rung, size
 from foreproof.gauntlet.leaks.planted import copied
-from foreproof.gauntlet.probe import Panel, coefficients, panel_of
+from foreproof.gauntlet.probe import Panel, coefficients, lighter, panel_of
 from foreproof.gauntlet.safe_ablation import safe_names
 from foreproof.gauntlet.scored import Floats, weights
 
@@ -43,6 +43,7 @@ class Adjacency:
     def _judge(self, trial: Trial) -> Verdict:
         if not trial.nearness:
             raise BadInput(self.name, found="no declared nearness", wanted="features that say how near they read")
+        trial = lighter(trial)
         panel = panel_of(trial)
         gains = entity_gains(panel)
         safe = safe_names(trial, panel.names)

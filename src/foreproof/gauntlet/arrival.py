@@ -16,7 +16,7 @@ from foreproof.core.view import Database, Table
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, smallest
 from foreproof.gauntlet.leaks.planted import fresh
-from foreproof.gauntlet.probe import cutoffs_of, forward_folds, labelled, panel_of, told
+from foreproof.gauntlet.probe import cutoffs_of, forward_folds, labelled, lighter, panel_of, told
 from foreproof.gauntlet.scored import Score
 
 
@@ -74,9 +74,11 @@ class ArrivalLag:
 def _loss(trial: Trial, lag: int) -> tuple[Score, Score, float]:
     """The score in time less the score when late, the score when late, and the share of rows that are not there."""
     index = [*trial.entity, CUTOFF, STEP]
+    whole, trial = trial, lighter(trial)
     cutoffs = cutoffs_of(trial)
     prompt = trial.build(trial.database, cutoffs, trial.seed)
-    late = trial.build(delayed(trial.database, trial.grid, lag), cutoffs, trial.seed)
+    arrived = whole.altered(f"{lag} steps late", None, lambda: delayed(trial.database, trial.grid, lag))
+    late = trial.build(arrived, cutoffs, trial.seed)
     in_time, after = (labelled(built.rows, prompt.labels, trial.entity) for built in (prompt, late))
     common = in_time.join(after.select(index), on=index, how="semi").sort(index)
     after = after.join(common.select(index), on=index, how="semi").sort(index)

@@ -14,6 +14,7 @@ from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, smallest
 from foreproof.gauntlet.leaks.planted import fragment, look_ahead
+from foreproof.gauntlet.probe import lighter
 from foreproof.gauntlet.scored import Score
 from foreproof.gauntlet.shifted import curve, stepped
 
@@ -44,6 +45,7 @@ class Cliff:
         return careful(self.name, self._judge, trial)
 
     def _judge(self, trial: Trial) -> Verdict:
+        trial = lighter(trial)
         limit = self.limit if trial.kind == "chance" else self.limit_quantity
         found = []
         curves: dict[int, list[dict[str, object]]] = {}

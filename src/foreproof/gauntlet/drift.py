@@ -63,7 +63,8 @@ class FeatureDrift:
     """The Kolmogorov-Smirnov distance of a feature between earlier cutoffs and the last is not surely above `limit`.
 
     A limit on the size of the shift, not a test of "no shift": with many rows that rings always. The distance is taken where it
-    is largest, with the band of both shares there. Features with one value a cutoff (calendars) are named, not judged.
+    is largest, with the band of both shares there. Features that are the same for every entity (calendars,
+    a group's popularity) are named, not judged: one of them moves as a whole.
     """
 
     limit: float = 0.5
@@ -129,7 +130,7 @@ def _psi(sums: Floats) -> Floats:
 
 
 def _distances(trial: Trial) -> tuple[dict[str, Score], list[str]]:
-    """By feature the distance with its band; and the features with one value a cutoff."""
+    """By feature the distance with its band; and the features that are the same for every entity."""
     frame = drawn(frame_of(trial), trial.entity[0], most=MOST, seed=trial.seed)
     entity, entities = codes(frame[trial.entity[0]])
     cutoff = tick_values(frame[CUTOFF])
@@ -141,7 +142,7 @@ def _distances(trial: Trial) -> tuple[dict[str, Score], list[str]]:
     for name in frame.columns:
         if name in (*trial.entity, CUTOFF, STEP, "y") or not frame.schema[name].is_numeric():
             continue
-        spread = frame.group_by(CUTOFF, STEP).agg(pl.col(name).n_unique())[name]
+        spread = frame.group_by(CUTOFF, STEP, *trial.entity[1:]).agg(pl.col(name).n_unique())[name]
         if int(spread.max()) <= 1:  # type: ignore[arg-type]
             calendar.append(name)
             continue

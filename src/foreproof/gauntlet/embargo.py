@@ -6,19 +6,16 @@ event in between: these entities are compared with the other positives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
-from foreproof.core.clock import Moment
 from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, size
-from foreproof.gauntlet.leaks.planted import fragment
-from foreproof.gauntlet.probe import Panel, forward_folds, panel_of, told
+from foreproof.gauntlet.leaks.planted import fragment, later_labels
+from foreproof.gauntlet.probe import Panel, forward_folds, lighter, panel_of, told
 from foreproof.gauntlet.scored import Floats, scored
 
 
@@ -47,6 +44,7 @@ class Embargo:
     def _judge(self, trial: Trial) -> Verdict:
         if trial.kind != "chance":
             raise BadInput(self.name, found="a quantity", wanted="labels of 0 and 1 over a window")
+        trial = lighter(trial)
         panel = panel_of(trial)
         near = near_events(trial, panel, steps=self.steps)
         said = told(panel, forward_folds(panel))
@@ -84,24 +82,13 @@ def near_events(trial: Trial, panel: Panel, *, steps: int) -> Floats | None:
     if trial.kind != "chance":
         return None
     index = [*trial.entity, CUTOFF, STEP]
-    parts = [_later(trial, cutoff, steps) for cutoff in panel.index[CUTOFF].unique().sort().to_list()]
-    known = [part for part in parts if part is not None]
-    if not known:
-        return None
-    frame = panel.index.join(pl.concat(known), on=index, how="left", maintain_order="left")
-    later = frame["_later"].to_numpy().astype(np.float64)
-    return np.where((panel.y > 0.5) & np.isfinite(later), 1.0 - later, np.nan)
-
-
-def _later(trial: Trial, cutoff: Moment, steps: int) -> pl.DataFrame | None:
-    """The labels of cutoff + steps under the cutoff, or None where they cannot be had."""
-    there: Sequence[Moment] = (trial.grid.add(cutoff, steps),)
     try:
-        labels = trial.build(trial.database, there, trial.seed).labels
+        later = later_labels(trial, panel.index[CUTOFF].unique().sort().to_list(), steps)
     except BadInput:
         return None
-    here = pl.lit(cutoff, dtype=labels.schema[CUTOFF]).alias(CUTOFF)
-    return labels.select(*trial.entity, here, STEP, pl.col("y").cast(pl.Float64).alias("_later"))
+    frame = panel.index.join(later, on=index, how="left", maintain_order="left")
+    then = frame["_later"].to_numpy().astype(np.float64)
+    return np.where((panel.y > 0.5) & np.isfinite(then), 1.0 - then, np.nan)
 
 
 __all__ = ["Embargo", "near_events"]

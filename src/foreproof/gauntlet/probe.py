@@ -19,11 +19,14 @@ from foreproof.core.clock import Moment, Ticks, tick_values, ticks
 from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.split import settled, settles
 from foreproof.core.trial import Kind, Trial
+from foreproof.core.view import Database, Table
 from foreproof.errors import BadInput
 from foreproof.gauntlet.scored import Floats, Ints, Score, scored
 
 MOST = 40_000
 """Rows that a probe takes; of more, whole entities are drawn."""
+LIGHT = 24_000
+"""Rows of a trial whose pipeline is built again and again."""
 Y = "y"
 _RIDGE = 0.02
 _FEWEST_ENTITIES = 10
@@ -98,6 +101,31 @@ class Fold:
 
     train: Ints
     test: Ints
+
+
+def lighter(trial: Trial, *, most: int = LIGHT) -> Trial:
+    """The trial on the facts of as many whole entities as `most` rows hold, for checks that build many times.
+
+    Tables with the first entity column keep the rows of these entities; all others stay whole. What a feature knows of other
+    entities is then of the drawn ones, alike in every build that is compared.
+    """
+    first = trial.entity[0]
+
+    def make() -> Database:
+        rows = trial.run().rows
+        if rows.height <= most:
+            return trial.database
+        kept = drawn(rows.select(first), first, most=most, seed=trial.seed)[first].unique().implode()
+        few = {
+            name: Table(table.contract, table.rows.filter(pl.col(first).is_in(kept)))
+            for name, table in trial.database.tables.items()
+            if first in table.rows.columns
+        }
+        return Database({**trial.database.tables, **few})
+
+    # A planted fault meets the entities that were drawn for the honest trial: its own rows need not be made for that.
+    light = trial.altered(f"entities of {most} rows", None, make)
+    return trial if light is trial.database else replace(trial, database=light, cuts=None)
 
 
 def cutoffs_of(trial: Trial) -> tuple[Moment, ...]:
@@ -317,6 +345,7 @@ def _standard(values: Floats, group: Ints, *, scale: bool = True) -> Floats:
 
 
 __all__ = [
+    "LIGHT",
     "MOST",
     "Fold",
     "Panel",
@@ -328,6 +357,7 @@ __all__ = [
     "forward_folds",
     "frame_of",
     "labelled",
+    "lighter",
     "mixed_folds",
     "panel_of",
     "told",

@@ -14,7 +14,7 @@ from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, size, smallest
 from foreproof.gauntlet.leaks.planted import far_sighted
-from foreproof.gauntlet.probe import Panel, forward_folds, told
+from foreproof.gauntlet.probe import Panel, forward_folds, lighter, told
 from foreproof.gauntlet.scored import Floats, Score
 from foreproof.gauntlet.shifted import shifted_panels, stepped
 
@@ -40,6 +40,7 @@ class ShiftGrid:
         return careful(self.name, self._judge, trial)
 
     def _judge(self, trial: Trial) -> Verdict:
+        trial = lighter(trial)
         limit = self.epsilon if trial.kind == "chance" else self.epsilon_quantity
         gains: dict[int, tuple[Score, Score, float]] = {}
         rows: dict[str, object] = {}

@@ -37,7 +37,7 @@ def fragment(steps: int) -> Leak:
                 own = built.labels.select(*_index(trial), pl.when(seen).then(pl.col("y")).alias(_TRUTH))
                 return _joined(built, trial, own, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.05), seed)
             # A label of 1 here and 0 so many steps later is an event in between.
-            later = _labels_at(trial, database, cutoffs, steps, seed)
+            later = later_labels(trial, cutoffs, steps, database=database)
             both = built.labels.select(*_index(trial), "y").join(later, on=_index(trial), how="left")
             here = both.with_columns((pl.col("y") * (1 - pl.col("_later"))).alias(_TRUTH)).drop("y", "_later")
             return _joined(built, trial, here, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.05), seed)
@@ -76,7 +76,7 @@ def far_sighted(steps: int) -> Leak:
                 far = pl.when(pl.col(STEP) > steps).then(pl.col("y")).alias(_TRUTH)
                 later = built.labels.select(*_index(trial), far)
             else:
-                later = _labels_at(trial, database, cutoffs, steps, seed).rename({"_later": _TRUTH})
+                later = later_labels(trial, cutoffs, steps, database=database).rename({"_later": _TRUTH})
             return _joined(built, trial, later, lambda frame, rng: frame[_TRUTH] + _noise(frame, rng, 0.3), seed)
 
         return trial.with_build(build)
@@ -203,21 +203,31 @@ def _joined(
     return replace(built, rows=frame.with_columns(column).drop(_TRUTH))
 
 
-def _labels_at(trial: Trial, database: Database, cutoffs: Sequence[Moment], steps: int, seed: int) -> pl.DataFrame:
-    """Entity columns, `cutoff`, `step`, `_later`: the labels of cutoff + steps under the cutoff."""
+def later_labels(
+    trial: Trial, cutoffs: Sequence[Moment], steps: int, *, database: Database | None = None
+) -> pl.DataFrame:
+    """Entity columns, `cutoff`, `step`, `_later`: the labels of cutoff + steps under the cutoff. Raises BadInput for none."""
+    source, seed = trial.database if database is None else database, trial.seed
     later = {trial.grid.add(cutoff, steps): cutoff for cutoff in cutoffs}
-    schema = None
-    parts = []
-    for there, here in later.items():
-        try:
-            labels = trial.build(database, (there,), seed).labels
-        except BadInput:
-            continue
-        schema = labels.schema[CUTOFF]
-        parts.append(labels.with_columns(pl.lit(here, dtype=schema).alias(CUTOFF)))
-    if not parts:
+    parts = [_built_labels(trial, source, tuple(later), seed)]
+    if parts[0] is None:
+        # Some of them lie where nothing can be built: each by itself.
+        parts = [_built_labels(trial, source, (there,), seed) for there in later]
+    known = [part for part in parts if part is not None]
+    if not known:
         raise BadInput("control", found=f"no cutoff that can be built {steps} steps later", wanted="one at least")
-    return pl.concat(parts).select(*_index(trial), pl.col("y").cast(pl.Float64).alias("_later"))
+    labels = pl.concat(known)
+    kind = labels.schema[CUTOFF]
+    names = pl.DataFrame({CUTOFF: list(later), "_here": list(later.values())}, {CUTOFF: kind, "_here": kind})
+    moved = labels.join(names, on=CUTOFF, how="inner").with_columns(pl.col("_here").alias(CUTOFF))
+    return moved.select(*_index(trial), pl.col("y").cast(pl.Float64).alias("_later"))
+
+
+def _built_labels(trial: Trial, database: Database, cutoffs: tuple[Moment, ...], seed: int) -> pl.DataFrame | None:
+    try:
+        return trial.build(database, cutoffs, seed).labels
+    except BadInput:
+        return None
 
 
 def _arrived(database: Database, cutoff: Moment, trial: Trial) -> bool:
@@ -254,6 +264,7 @@ __all__ = [
     "fragment",
     "fresh",
     "hindsight",
+    "later_labels",
     "look_ahead",
     "noise_only",
     "rescaled",
