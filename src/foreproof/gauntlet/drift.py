@@ -13,7 +13,7 @@ from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, smallest
-from foreproof.gauntlet.leaks.planted import rescaled, skewed
+from foreproof.gauntlet.leaks.planted import rescaled, heaped
 from foreproof.gauntlet.probe import MOST, drawn, frame_of
 from foreproof.gauntlet.scored import Floats, Ints, Score, weights
 
@@ -36,7 +36,7 @@ class ExpectedRealised:
     @property
     def control(self) -> Leak:
         """Expectation heaped on a few rows."""
-        return skewed
+        return heaped
 
     def __call__(self, trial: Trial) -> Verdict:
         """Failed where value came from elsewhere than was expected."""

@@ -169,7 +169,7 @@ def censored(trial: Trial) -> Trial:
     return with_built(trial, lambda built, _: replace(built, labels=built.labels.sort(_index(trial)).filter(~second)))
 
 
-def skewed(trial: Trial) -> Trial:
+def heaped(trial: Trial) -> Trial:
     """Nearly all that is expected is expected of the few rows with the smallest predictions."""
 
     def fault(forecasts: Forecasts) -> Forecasts:
@@ -269,6 +269,6 @@ __all__ = [
     "noise_only",
     "rescaled",
     "returning",
-    "skewed",
+    "heaped",
     "turned",
 ]
