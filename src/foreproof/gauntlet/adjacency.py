@@ -61,9 +61,8 @@ class Adjacency:
         words += f"; {int(undeclared.sum())} undeclared ones carry {share:.0%}"
         loud = f"features near the cutoff carry {of_near:.0%} of the gain" if of_near > self.most else ""
         return rung(
-            self.name,
+            self,
             p,
-            alpha=self.alpha,
             figure=share,
             limit=self.limit,
             told=(words, {"features": rows, **size(panel)}),

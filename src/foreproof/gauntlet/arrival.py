@@ -62,9 +62,8 @@ class ArrivalLag:
             for one, (loss, late, absent) in losses.items()
         ]
         return rung(
-            self.name,
+            self,
             p,
-            alpha=self.alpha,
             figure=losses[lag][0].value,
             limit=limit,
             told=(words, {"curve": curve, "lag": lag}),

@@ -69,9 +69,8 @@ class Cliff:
         )
         evidence = {"curves": curves, "steps": d, "excess": point(d, excess)}
         return rung(
-            self.name,
+            self,
             smallest(p, len(found)),
-            alpha=self.alpha,
             figure=excess.value,
             limit=limit,
             told=(words, evidence),

@@ -45,9 +45,7 @@ class Crossed:
         words = f"random folds score {mixed.value:.3f}, forward {ahead.value:.3f}: {gain.value:+.3f}"
         evidence = {"scores": [point("random folds", mixed), point("forward", ahead)], **size(panel)}
         evidence["gain"] = point("gain", gain)
-        return rung(
-            self.name, gain.p_above(limit), alpha=self.alpha, figure=gain.value, limit=limit, told=(words, evidence)
-        )
+        return rung(self, gain.p_above(limit), figure=gain.value, limit=limit, told=(words, evidence))
 
 
 __all__ = ["Crossed"]

@@ -13,7 +13,7 @@ from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, smallest
-from foreproof.gauntlet.leaks.planted import rescaled, heaped
+from foreproof.gauntlet.leaks.planted import heaped, rescaled
 from foreproof.gauntlet.probe import MOST, drawn, frame_of
 from foreproof.gauntlet.scored import Floats, Ints, Score, weights
 
@@ -55,7 +55,7 @@ class ExpectedRealised:
             for k, (e, r) in enumerate(zip(expected, realised, strict=True))
         ]
         told = (words, {"bins": bins, "entities": entities})
-        return rung(self.name, p, alpha=self.alpha, figure=figure, limit=self.limit, told=told)
+        return rung(self, p, figure=figure, limit=self.limit, told=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,8 @@ class FeatureDrift:
         loud = [name for name in ranked if found[name].value > self.warn]
         evidence = {"feature": first, "distances": [point(name, found[name]) for name in ranked], "calendar": calendar}
         return rung(
-            self.name,
+            self,
             p,
-            alpha=self.alpha,
             figure=found[first].value,
             limit=self.limit,
             told=(words, evidence),

@@ -68,9 +68,8 @@ class Embargo:
         words = f"events within {self.steps} steps score {parts[0].value:.3f}, later ones {parts[1].value:.3f}"
         evidence = {"scores": [point("near", parts[0]), point("later", parts[1])], "gap": point("gap", gap)}
         return rung(
-            self.name,
+            self,
             gap.p_above(self.limit),
-            alpha=self.alpha,
             figure=gap.value,
             limit=self.limit,
             told=(words, {**evidence, "near": int((near == 1.0).sum()), **size(panel)}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from foreproof.core.trial import Outcome, Trial, Verdict
 from foreproof.errors import BadInput
@@ -25,22 +25,28 @@ def careful(name: str, judge: Callable[[Trial], Verdict], trial: Trial) -> Verdi
         return Verdict(name, "not proven", None, None, str(error), tier="statistical")
 
 
+class Alarm(Protocol):
+    """A check that fails by a small p."""
+
+    @property
+    def name(self) -> str:
+        """The name in plans, tables and pages."""
+        ...
+
+    @property
+    def alpha(self) -> float:
+        """The p below which it fails by itself."""
+        ...
+
+
 def rung(
-    name: str,
-    p: float,
-    *,
-    alpha: float,
-    figure: float,
-    limit: float,
-    told: tuple[str, Mapping[str, Any]],
-    warning: str = "",
+    check: Alarm, p: float, *, figure: float, limit: float, told: tuple[str, Mapping[str, Any]], warning: str = ""
 ) -> Verdict:
-    """The verdict of an alarm: failed where p is below alpha. told: words and evidence."""
+    """The verdict of an alarm: failed where p is below its alpha. told: words and evidence."""
     words, evidence = told
-    outcome: Outcome = "failed" if p < alpha else "passed"
-    return Verdict(
-        name, outcome, figure, limit, f"{words}; p = {p:.2g}", evidence, tier="statistical", p=p, warning=warning
-    )
+    outcome: Outcome = "failed" if p < check.alpha else "passed"
+    words = f"{words}; p = {p:.2g}"
+    return Verdict(check.name, outcome, figure, limit, words, evidence, tier="statistical", p=p, warning=warning)
 
 
 def smallest(p: float, tries: int) -> float:
@@ -59,4 +65,4 @@ def point(x: object, score: Score) -> dict[str, Any]:
     return {"x": x, "score": band.estimate, "low": band.low, "high": band.high}
 
 
-__all__ = ["ALPHA", "careful", "point", "rung", "size", "smallest"]
+__all__ = ["ALPHA", "Alarm", "careful", "point", "rung", "size", "smallest"]

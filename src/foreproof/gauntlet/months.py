@@ -44,9 +44,7 @@ class PrequentialDecline:
         words = f"a probe frozen before the first of {len(scores)} cutoffs gains {gain.value:+.3f} in the later half"
         evidence = {"curve": [point(k, score) for k, score in enumerate(scores)], **size(panel)}
         evidence["gain"] = point("gain", gain)
-        return rung(
-            self.name, gain.p_above(limit), alpha=self.alpha, figure=gain.value, limit=limit, told=(words, evidence)
-        )
+        return rung(self, gain.p_above(limit), figure=gain.value, limit=limit, told=(words, evidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class ForwardMonth:
         p = smallest(gains[best].p_above(limit), len(gains))
         words = f"cutoff {best + 2} of {len(later) + 1} scores {gains[best].value:+.3f} against the freeze month"
         evidence = {"gains": [point(k + 1, gain) for k, gain in enumerate(gains)], **size(panel)}
-        return rung(self.name, p, alpha=self.alpha, figure=gains[best].value, limit=limit, told=(words, evidence))
+        return rung(self, p, figure=gains[best].value, limit=limit, told=(words, evidence))
 
 
 def frozen_scores(panel: Panel) -> list[Score]:

@@ -62,9 +62,7 @@ class SafeAblation:
             warning = "SAFE costs nothing here: serve it"
         p = stretched.p_above(self.limit)
         told_loss = (words, evidence)
-        return rung(
-            self.name, p, alpha=self.alpha, figure=stretched.value, limit=self.limit, told=told_loss, warning=warning
-        )
+        return rung(self, p, figure=stretched.value, limit=self.limit, told=told_loss, warning=warning)
 
 
 def safe_names(trial: Trial, names: tuple[str, ...]) -> tuple[str, ...]:

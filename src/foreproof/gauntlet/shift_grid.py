@@ -73,9 +73,8 @@ class ShiftGrid:
             **rows,
         }
         return rung(
-            self.name,
+            self,
             p,
-            alpha=self.alpha,
             figure=gain.value,
             limit=limit,
             told=(words, evidence),

@@ -58,9 +58,8 @@ class SingleFeature:
             **size(panel),
         }
         return rung(
-            self.name,
+            self,
             p,
-            alpha=self.alpha,
             figure=scores[first].value,
             limit=self.limit,
             told=(words, evidence),

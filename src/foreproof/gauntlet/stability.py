@@ -61,7 +61,7 @@ class Stability:
             ],
             **size(panel),
         }
-        return rung(self.name, p, alpha=self.alpha, figure=figure, limit=self.limit, told=(words, evidence))
+        return rung(self, p, figure=figure, limit=self.limit, told=(words, evidence))
 
     def _turns(self, early: Floats, late: Floats) -> float:
         """The p of "this feature does not turn": both halves have to be sure."""

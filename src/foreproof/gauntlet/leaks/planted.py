@@ -263,12 +263,12 @@ __all__ = [
     "far_sighted",
     "fragment",
     "fresh",
+    "heaped",
     "hindsight",
     "later_labels",
     "look_ahead",
     "noise_only",
     "rescaled",
     "returning",
-    "heaped",
     "turned",
 ]
