@@ -91,6 +91,10 @@ def _both(trial: Trial) -> tuple[Panel, Panel]:
             wanted="features that say how near they read",
         )
     full = panel_of(trial, frame)
+    if not safe_names(trial, full.names):
+        raise BadInput(
+            "safe ablation", found="no feature that reads nothing nearer than 30 steps", wanted="one at least"
+        )
     return full, full.columns(*safe_names(trial, full.names))
 
 
