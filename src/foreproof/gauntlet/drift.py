@@ -62,7 +62,7 @@ class ExpectedRealised:
 class FeatureDrift:
     """The Kolmogorov-Smirnov distance of a feature between earlier cutoffs and the last is not surely above `limit`.
 
-    A limit on the size of the shift, not a test of "no shift": with many rows that rings always, and a tenure honestly moves by .8
+    A limit on the size of the shift, not a test of "no shift": with many rows that rings always, and a tenure moves by .8
     within a year. The distance is taken where it is largest, with the band of both shares there. Features that are the same for
     every entity (calendars, a group's popularity) are named, not judged: one of them moves as a whole.
     """
