@@ -26,15 +26,20 @@ def builder(plan: ForecastPlan, bench: Bench) -> Build:
         task = plan.task
         panel = task.panel(database)
         line = line_of(plan, cutoffs, first_moment(panel.series))
-        rows = scaled_rows(plan, database, panel, line.all)
+        rows = scaled_rows(plan, database, panel, sorted(set(cutoffs), key=ticks))
         served = pl.concat([panel.entities(cutoff) for cutoff in cutoffs])
         keys = [*task.entity, CUTOFF]
+
+        def every() -> pl.DataFrame:
+            return scaled_rows(plan, database, panel, line.all)
+
         labels = with_target(panel.labels(cutoffs), task)
         return Built(
             entities=served.sort(keys),
             rows=rows.join(served, on=keys, how="semi").sort([*keys, STEP]),
             labels=labels.join(served, on=keys, how="semi").sort([*keys, STEP]),
-            forecast=lambda: started(plan, database, panel, _forecasts(plan, bench, panel, line, rows, seed)),
+            # Most checks ask for rows alone: those of the cutoffs that are learned from wait until something is fitted.
+            forecast=lambda: started(plan, database, panel, _forecasts(plan, bench, panel, line, every(), seed)),
         )
 
     return build

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from foreproof.core.clock import Moment, time_column
+from foreproof.core.clock import Moment, ticks, time_column
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.trial import Build, Built, Forecasts
 from foreproof.core.view import Database
@@ -65,15 +65,15 @@ def pair_builder(plan: PropensityPlan, bench: Bench) -> Build:
         line = line_of(plan, cutoffs, first_moment(panel.series))
         for cutoff in cutoffs:
             refuse_silence(panel, cutoff)
-        rows = pair_rows(plan, database, panel, line.all)
         keys = [*task.entity, CUTOFF]
         served = panel.population(cutoffs).frame().sort(keys)
         labels = with_target(panel.labels(cutoffs), task)
         return Built(
             entities=served,
-            rows=rows.join(served, on=keys, how="semi", maintain_order="left"),
+            rows=pair_rows(plan, database, panel, sorted(set(cutoffs), key=ticks)),
             labels=labels.sort([*keys, STEP]),
-            forecast=lambda: _said(plan, bench, panel, line, rows, seed),
+            # Most checks ask for rows alone: those of the cutoffs that are learned from wait until something is fitted.
+            forecast=lambda: _said(plan, bench, panel, line, pair_rows(plan, database, panel, line.all), seed),
         )
 
     return build

@@ -32,12 +32,12 @@ class BeatsBaseline:
         try:
             found: Comparison = diebold_mariano(losses["ours"], losses["theirs"], horizon=trial.horizon)
         except BadInput as error:
-            return Verdict(self.name, "not proven", None, self.alpha, str(error))
+            return Verdict(self.name, "not proven", None, self.alpha, str(error), tier="statistical")
         gain = -found.mean_difference / losses["theirs"].mean() if losses["theirs"].mean() else 0.0  # type: ignore[operator]
         words = f"loss {gain:.1%} below the baseline's, one-sided p = {found.p_less:.2g} on {found.n} target days"
         outcome: Outcome = "passed" if found.p_less < self.alpha else "failed"
         evidence = {"statistic": found.statistic, "days": found.n, "lags": found.lags, "gain": gain}
-        return Verdict(self.name, outcome, found.p_less, self.alpha, words, evidence)
+        return Verdict(self.name, outcome, found.p_less, self.alpha, words, evidence, tier="statistical")
 
 
 def daily_losses(

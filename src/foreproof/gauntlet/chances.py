@@ -32,7 +32,7 @@ class BeatsRate:
         """Failed where the interval reaches 0."""
         rows = _judged(trial)
         if not _both(rows):
-            return Verdict(self.name, "not proven", None, 0.0, _NOTHING)
+            return Verdict(self.name, "not proven", None, 0.0, _NOTHING, tier="statistical")
         y = rows["y"].to_numpy()
         statistics = {name: statistics_of(y, rows[name].to_numpy(), names=(_SCORE,))[_SCORE] for name in (_OURS, _BASE)}
         drawn = cluster_bootstrap(
@@ -50,7 +50,7 @@ class BeatsRate:
             f"{found.confidence:.0%} interval {found.low:.4f} to {found.high:.4f}, {drawn.clusters} accounts drawn"
         )
         evidence = {"difference": found.estimate, "low": found.low, "high": found.high, "pairs": rows.height}
-        return Verdict(self.name, outcome, found.high, 0.0, words, evidence)
+        return Verdict(self.name, outcome, found.high, 0.0, words, evidence, tier="statistical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,7 @@ class Calibrated:
         """Failed where the error itself is above the limit."""
         rows = _judged(trial)
         if not _both(rows):
-            return Verdict(
-                self.name, "not proven", None, self.limit, "no cutoff with buyers and others has an outcome yet"
-            )
+            return Verdict(self.name, "not proven", None, self.limit, _NOTHING, tier="statistical")
         metric = "calibration_mae"
         statistics = statistics_of(rows["y"].to_numpy(), rows[_OURS].to_numpy(), names=(metric,))
         rng = np.random.default_rng(trial.seed)
@@ -79,7 +77,8 @@ class Calibrated:
         outcome: Outcome = "passed" if found.estimate <= self.limit else "failed"
         error = f"chances are off by {found.estimate:.3f} in the mean of ten bins"
         words = f"{error} (95% interval {found.low:.3f} to {found.high:.3f})"
-        return Verdict(self.name, outcome, found.estimate, self.limit, words, {"low": found.low, "high": found.high})
+        evidence = {"low": found.low, "high": found.high}
+        return Verdict(self.name, outcome, found.estimate, self.limit, words, evidence, tier="statistical")
 
 
 def _judged(trial: Trial) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy.typing as npt
 import polars as pl
 
 from foreproof.core.compare import coverage_interval
@@ -38,7 +39,7 @@ class Coverage:
             clusters = (hits["series"].to_numpy(), hits["target"].to_physical().to_numpy())
             found = coverage_interval(hits["hit"].to_numpy(), clusters=clusters, confidence=1 - self.alpha)
         except BadInput as error:
-            return Verdict(self.name, "not proven", None, self.nominal, str(error))
+            return Verdict(self.name, "not proven", None, self.nominal, str(error), tier="statistical")
         words = (
             f"{self.nominal:.0%} intervals covered {found.estimate:.1%} of {found.n} outcomes "
             f"(exact {1 - self.alpha:.0%} interval {found.low:.1%} to {found.high:.1%}, "
@@ -46,7 +47,18 @@ class Coverage:
         )
         outcome: Outcome = "passed" if found.low <= self.nominal <= found.high else "failed"
         evidence = {"low": found.low, "high": found.high, "effective": found.n_effective, "n": found.n}
-        return Verdict(self.name, outcome, found.estimate, self.nominal, words, evidence)
+        p = exact_p(hits["hit"].to_numpy(), clusters, nominal=self.nominal)
+        return Verdict(self.name, outcome, found.estimate, self.nominal, words, evidence, tier="statistical", p=p)
+
+
+def exact_p(hits: npt.ArrayLike, clusters: tuple[npt.ArrayLike, ...], *, nominal: float, halvings: int = 24) -> float:
+    """The largest error rate whose interval still holds `nominal`, to 2**-halvings: the p of the exact interval."""
+    low, high = 0.0, 1.0
+    for _ in range(halvings):
+        middle = (low + high) / 2.0
+        found = coverage_interval(hits, clusters=clusters, confidence=1.0 - middle)
+        low, high = (middle, high) if found.low <= nominal <= found.high else (low, middle)
+    return high
 
 
 def covered(
@@ -72,4 +84,4 @@ def covered(
     return pairs.sort(index).select(series.alias("series"), "target", hit.alias("hit"))
 
 
-__all__ = ["Coverage", "covered"]
+__all__ = ["Coverage", "covered", "exact_p"]
