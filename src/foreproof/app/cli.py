@@ -18,6 +18,7 @@ from foreproof.errors import ForeproofError
 
 Horizon = Annotated[int | None, typer.Option(help="steps ahead, instead of the plan's")]
 Policy = Annotated[str | None, typer.Option(help="one policy of features for every group, instead of the plan's")]
+Plant = Annotated[str, typer.Option(help="a leak of the zoo (docs/zoo.md) to plant: the proof has to fail")]
 Tag = Annotated[str, typer.Option(help="a word to find the run by")]
 Parent = Annotated[str, typer.Option(help="the run that this one follows")]
 
@@ -102,12 +103,13 @@ _stage("backtest", "Train, then score the past origins.")
 def prove(
     project: Folder = Path(),
     only: Annotated[list[str] | None, typer.Option(help="run this check alone; may come again")] = None,
+    plant: Plant = "",
     horizon: Horizon = None,
     tag: Tag = "",
     parent: Parent = "",
 ) -> None:
     """Backtest, then run every check beside its planted fault; exit code 1 where one fails."""
-    code = commands.run(project, until="prove", horizon=horizon, tag=tag, parent=parent, only=only or ())
+    code = commands.run(project, until="prove", horizon=horizon, tag=tag, parent=parent, only=only or (), plant=plant)
     raise typer.Exit(code)
 
 
@@ -287,15 +289,19 @@ def doctor() -> None:
 
 
 @demo_app.command("forecast")
-def demo_forecast(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/forecast")) -> None:
+def demo_forecast(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/forecast"), plant: Plant = ""
+) -> None:
     """Daily demand of 200 grocery categories, with promotions known ahead: forecast, order, prove."""
-    raise typer.Exit(commands.demo_forecast(folder))
+    raise typer.Exit(commands.demo_forecast(folder, plant=plant))
 
 
 @demo_app.command("propensity")
-def demo_propensity(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/propensity")) -> None:
+def demo_propensity(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo/propensity"), plant: Plant = ""
+) -> None:
     """Households x departments of the same year of grocery baskets: whom to call for what, with its proof."""
-    raise typer.Exit(commands_pairs.demo_propensity(folder))
+    raise typer.Exit(commands_pairs.demo_propensity(folder, plant=plant))
 
 
 @demo_app.command("smoke")

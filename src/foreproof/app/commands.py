@@ -72,11 +72,16 @@ def run(
     tag: str = "",
     parent: str = "",
     only: Sequence[str] = (),
+    plant: str = "",
 ) -> int:
-    """Run the stages of a project up to one of them; return the exit code. only: the checks of the proof that run."""
+    """Run the stages of a project up to one of them; return the exit code.
+
+    only: the checks of the proof that run. plant: a leak of the zoo that the proof has to catch.
+    """
     project = open_project(folder).having(horizon=horizon, policy=policy)
-    if only:
-        project = project.having(proof={**(project.plan.values.get("proof") or {}), "only": list(only)})
+    proof = {**({"only": list(only)} if only else {}), **({"plant": plant} if plant else {})}
+    if proof:
+        project = project.having(proof={**(project.plan.values.get("proof") or {}), **proof})
     last = STAGES[-1] if until == "run" else until
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)
@@ -208,12 +213,12 @@ def print_frame(frame: pl.DataFrame, *, title: str) -> None:
     out.print(table, markup=False)
 
 
-def demo_forecast(folder: Path) -> int:
-    """Prepare the demo's data and run it whole."""
+def demo_forecast(folder: Path, *, plant: str = "") -> int:
+    """Prepare the demo's data and run it whole. plant: a leak of the zoo that its proof has to catch."""
     with Terminal(err) as progress:
         progress.stage("promotions", 20_940_529)
         demo.prepare(folder, on_batch=progress.advance)
-    return run(folder, until="run", horizon=None, tag="demo", parent="")
+    return run(folder, until="run", tag="demo", plant=plant)
 
 
 def demo_smoke(folder: Path) -> int:

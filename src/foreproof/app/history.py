@@ -83,7 +83,9 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
     database = again.database(before["versions"])
     with TemporaryDirectory() as empty:
         again.__dict__["steps"] = Steps(Path(empty))
-        work = Work(again, progress, database=database, data=before["data"], versions=before["versions"])
+        work = Work(
+            again, progress, database=database, data=before["data"], versions=before["versions"], looks=before["looks"]
+        )
         for stage in STAGES[STAGES.index("features") : STAGES.index(str(before["stage"])) + 1]:
             work = pipeline(work.project)[stage](work)
     tables = artefacts.tables_of(work)

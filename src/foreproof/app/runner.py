@@ -132,6 +132,8 @@ def _record(work: Work, diary: _Diary, error: ForeproofError | None) -> Outcome:
         named = artefacts.digests_of(draft, but=PROOF_FILES)
         run = replace(run, artefacts=[Artefact(path, digest) for path, digest in named.items()])
         manifest = {"run": run.id, **run.as_dict(), "digests": digests, "loads": [dict(one) for one in work.loads]}
+        manifest["planted"] = planted_in(work) if work.verdicts else ""
+        manifest["looks"] = work.looks
         manifest["versions"] = {name: project.lake.version(name) for name in work.data}
         artefacts.write_json(manifest, draft / "manifest.json")
         named["manifest.json"] = digest_bytes((draft / "manifest.json").read_bytes())
@@ -248,7 +250,14 @@ def _installed(name: str) -> bool:
 def _status(work: Work, error: ForeproofError | None) -> Status:
     if error is not None:
         return "refused" if isinstance(error, BadInput | LawError) else "broken"
-    return verdict_status(work.verdicts)
+    status = verdict_status(work.verdicts)
+    # An escape of the zoo may pass every check; what it is in is served to nobody all the same.
+    return "not proven" if status == "proven" and planted_in(work) else status
+
+
+def planted_in(work: Work) -> str:
+    """The leak that the plan plants on purpose."""
+    return work.project.science.proof.plant
 
 
 __all__ = ["PROOF_FILES", "Outcome", "environment", "execute", "log_head"]

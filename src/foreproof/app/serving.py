@@ -106,6 +106,13 @@ def override(project: Project, run_id: str, *, name: str, reason: str) -> Mappin
             wanted="a whole run whose proof failed or is open",
             fix="a proven run is served by `runs restore`; one that stopped early has nothing to serve",
         )
+    if found.get("planted"):
+        raise BadInput(
+            f"run {run}",
+            found=f"a leak planted on purpose: {found['planted']}",
+            wanted="a run without one",
+            fix="foreproof run",
+        )
     left = [str(one["name"]) for one in found["verdicts"] if one["evidence"].get("ran") is False]
     if left:
         raise BadInput(

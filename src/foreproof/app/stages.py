@@ -72,6 +72,7 @@ class Work:
     scored: Scored | None = None
     diagnosis: Diagnosis | None = None
     verdicts: tuple[Verdict, ...] = ()
+    looks: int = 0
     decisions: Decisions | None = None
     decided: Decided | None = None
     replayed: Replayed | None = None
@@ -251,8 +252,25 @@ def gauntlet(work: Work) -> Work:
     plan = work.project.forecast
     build = builder(plan, work.bench)
     repeat = repeat_of(work)
-    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat)
-    return replace(work, verdicts=tuple(verdicts))
+    looks = looks_of(work)
+    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat, looks=looks)
+    return replace(work, verdicts=tuple(verdicts), looks=looks)
+
+
+def looks_of(work: Work) -> int:
+    """How often the outcomes of these cutoffs were looked at: by other plans on the same data that were judged, and now.
+
+    A repeat counts what the run had counted.
+    """
+    if work.looks:
+        return work.looks
+    own = work.project.plan.digest
+    plans = {
+        str(one.manifest["plan"])
+        for one in work.project.catalog.runs()
+        if one.manifest.get("data") == dict(work.data) and one.manifest.get("scores")
+    }
+    return 1 + len(plans - {own})
 
 
 def repeat_of(work: Work) -> Repeat | None:
@@ -329,5 +347,6 @@ __all__ = [
     "cutoff_of",
     "database_of",
     "load",
+    "looks_of",
     "repeat_of",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from foreproof.app.project import Project
-from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load, repeat_of
+from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load, looks_of, repeat_of
 from foreproof.core.clock import ticks
 from foreproof.engine.challenger import judge_challenger, shadowed
 from foreproof.engine.cutoff import latest_cutoff
@@ -72,8 +72,11 @@ def gauntlet(work: Work) -> Work:
     plan = work.project.propensity
     build = pair_builder(plan, work.bench)
     repeat = repeat_of(work)
-    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat)
-    return replace(work, verdicts=tuple(verdicts))
+    looks, safe = looks_of(work), pair_builder(plan.under("safe"), work.bench)
+    verdicts = prove(
+        plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat, safe=safe, looks=looks
+    )
+    return replace(work, verdicts=tuple(verdicts), looks=looks)
 
 
 def shortlist(work: Work) -> Work:

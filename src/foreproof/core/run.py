@@ -77,8 +77,11 @@ def run_id(plan: str, data: Mapping[str, str], seed: int) -> str:
 
 
 def verdict_status(verdicts: Sequence[Verdict]) -> Status:
-    """`failed` where one check failed, else `not proven` where one is, or where nothing was checked, else `proven`."""
-    outcomes = {verdict.outcome for verdict in verdicts}
+    """`failed` where one check failed, else `not proven` where one is, or where nothing was checked, else `proven`.
+
+    What is not applicable is said and does not count: the exact checks apply to everything.
+    """
+    outcomes = {verdict.outcome for verdict in verdicts} - {"not applicable"}
     if "failed" in outcomes:
         return "failed"
     return "not proven" if "not proven" in outcomes or not outcomes else "proven"

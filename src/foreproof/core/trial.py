@@ -15,7 +15,8 @@ from foreproof.core.grid import Grid
 from foreproof.core.view import Database
 from foreproof.errors import BadInput
 
-Outcome = Literal["passed", "failed", "not proven"]
+Outcome = Literal["passed", "failed", "not proven", "not applicable"]
+"""`not applicable`: the data cannot answer what a statistical check asks (too few entities, no two cutoffs a horizon apart)."""
 Kind = Literal["quantity", "chance"]
 Tier = Literal["structural", "statistical"]
 """Structural checks are exact; statistical ones have a stated rate of error."""
@@ -75,6 +76,7 @@ class Trial:
 
     carried: a label without facts repeats the one before it, also one from before the cutoff. cuts: databases cut once for all
     checks. live, repeat: see `Live`, `Repeat`. scored: rows as they were scored live, in the columns of `Built.rows` or some.
+    looks: how often this hold-out was looked at, this time included.
     """
 
     database: Database
@@ -93,6 +95,7 @@ class Trial:
     live: Live | None = None
     repeat: Repeat | None = None
     scored: pl.DataFrame | None = None
+    looks: int = 1
 
     def run(self) -> Built:
         """Build on the whole database."""
@@ -183,9 +186,11 @@ def explained(check: Check, trial: Trial, verdict: Verdict) -> Verdict:
 def proven(check: Check, trial: Trial) -> Verdict:
     """Run a check beside its planted fault; without a caught fault there is no pass, only "not proven" (law 10).
 
-    A fault that leaves too little to build from (BadInput) is not caught.
+    A fault that leaves too little to build from (BadInput) is not caught. A check that is not applicable cannot be tried.
     """
     verdict = explained(check, trial, check(trial))
+    if verdict.outcome == "not applicable":
+        return verdict
     leak = check.control
     try:
         caught = check(leak(trial)).outcome == "failed"

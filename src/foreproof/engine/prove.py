@@ -17,6 +17,8 @@ from foreproof.engine.build import scaled_rows
 from foreproof.engine.pairs import member_rows
 from foreproof.engine.scale import separable
 from foreproof.features.population import population_of
+from foreproof.gauntlet.holm import finalised
+from foreproof.gauntlet.leaks.zoo import planted
 from foreproof.gauntlet.registry import REGISTRY, suite
 from foreproof.workloads.forecast import ForecastPlan
 from foreproof.workloads.propensity import PropensityPlan
@@ -30,9 +32,17 @@ def prove(
     *,
     progress: Progress,
     repeat: Repeat | None = None,
+    safe: Build | None = None,
+    looks: int = 1,
 ) -> list[Verdict]:
-    """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so."""
-    trial = trial_of(plan, database, cutoffs, build, repeat=repeat)
+    """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so.
+
+    safe: the same pipeline on SAFE features. looks: at these cutoffs' outcomes, this one included. Statistical alarms are
+    corrected over the whole proof. A leak that the plan plants is planted before anything is judged.
+    """
+    trial = replace(trial_of(plan, database, cutoffs, build, repeat=repeat), safe=safe, looks=looks)
+    if plan.proof.plant:
+        trial = planted(plan.proof.plant, trial)
     checks = suite(plan.proof, trial.kind)
     progress.stage("prove", len(checks))
     verdicts = []
@@ -40,7 +50,7 @@ def prove(
         done = check if isinstance(check, Verdict) else proven(check, trial)
         verdicts.append(replace(done, tier=REGISTRY[done.name].tier))
         progress.advance(1)
-    return verdicts
+    return finalised(verdicts, alpha=plan.proof.family)
 
 
 def trial_of(

@@ -1,4 +1,4 @@
-"""How a statistical check says what it found: by its p, and "not proven" where it cannot say anything."""
+"""How a statistical check says what it found: by its p, and "not applicable" where the data cannot answer it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def careful(name: str, judge: Callable[[Trial], Verdict], trial: Trial) -> Verdi
     try:
         return judge(trial)
     except BadInput as error:
-        return Verdict(name, "not proven", None, None, str(error), tier="statistical")
+        return Verdict(name, "not applicable", None, None, str(error), tier="statistical")
 
 
 class Alarm(Protocol):

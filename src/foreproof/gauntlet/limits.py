@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Limit = float | int | tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """alpha: of each statistical check. coverage: nominal, of the intervals that are tested. calibration: the largest
     calibration error. scrambles: cutoffs at which the future is scrambled. alone: entities served alone. off: checks that do not
-    run. only: if not empty, the checks that do.
+    run. only: if not empty, the checks that do. limits: by check, those of its own limits that are not the usual ones. family:
+    the rate of false alarms of all statistical checks together, after Holm. plant: a leak of the zoo that is planted on purpose.
     """
 
     alpha: float = 0.05
@@ -19,6 +22,13 @@ class Proof:
     alone: int = 2
     off: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    limits: tuple[tuple[str, tuple[tuple[str, Limit], ...]], ...] = ()
+    family: float = 0.05
+    plant: str = ""
+
+    def of(self, name: str) -> dict[str, Limit]:
+        """The limits that the plan sets for one check."""
+        return dict(dict(self.limits).get(name, ()))
 
     def why_not(self, name: str) -> str:
         """Why a check does not run, in words; empty where it does."""
@@ -27,4 +37,4 @@ class Proof:
         return "not asked for (proof.only)" if self.only and name not in self.only else ""
 
 
-__all__ = ["Proof"]
+__all__ = ["Limit", "Proof"]

@@ -22,8 +22,8 @@ _FEWEST = 8
 class Looks:
     """The gain over the baseline could still be chance with a probability of at most `alpha`, times `looks` (Bonferroni).
 
-    looks: how often this hold-out was looked at, this time included, as the log counts. A claim and no alarm: Holm's correction
-    over the proof does not touch it.
+    looks: how often this hold-out was looked at, this time included; the trial may say more, as the log counts. A claim and no
+    alarm: Holm's correction over the proof does not touch it.
     """
 
     looks: int = 1
@@ -40,15 +40,16 @@ class Looks:
         return careful(self.name, self._judge, trial)
 
     def _judge(self, trial: Trial) -> Verdict:
-        if self.looks < 1:
-            raise BadInput("looks", found=str(self.looks), wanted="at least 1: this look counts")
+        looks = max(self.looks, trial.looks)
+        if looks < 1:
+            raise BadInput("looks", found=str(looks), wanted="at least 1: this look counts")
         gains = gain_scores(trial)
         raw = max(score.p_above(0.0) for score in gains.values())
-        p = smallest(raw, self.looks)
+        p = smallest(raw, looks)
         gain = next(iter(gains.values())).value
-        words = f"gain in loss {gain:.4g}, p = {raw:.2g}, and {p:.2g} after {self.looks} looks at this hold-out"
+        words = f"gain in loss {gain:.4g}, p = {raw:.2g}, and {p:.2g} after {looks} looks at this hold-out"
         outcome: Outcome = "passed" if p <= self.alpha else "failed"
-        evidence = {"looks": self.looks, "p_raw": raw, "p_corrected": p, "gain": gain}
+        evidence = {"looks": looks, "p_raw": raw, "p_corrected": p, "gain": gain}
         warning = "the gain was beyond chance before the looks were counted" if raw <= self.alpha < p else ""
         return Verdict(self.name, outcome, p, self.alpha, words, evidence, tier="statistical", warning=warning)
 

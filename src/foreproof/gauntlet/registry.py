@@ -21,6 +21,7 @@ from foreproof.gauntlet.repetition import Repetition
 from foreproof.gauntlet.replay import Replay
 from foreproof.gauntlet.scramble import FutureScramble
 from foreproof.gauntlet.serving import Serving
+from foreproof.gauntlet.statistical import CHANCES_ONLY, STATISTICAL, Factory
 
 _BOTH: tuple[Kind, ...] = ("quantity", "chance")
 
@@ -32,6 +33,12 @@ class Entry:
     tier: Tier
     make: Callable[[Proof], Check]
     kinds: tuple[Kind, ...] = _BOTH
+
+
+def _statistical(name: str, factory: Factory) -> Entry:
+    return Entry(
+        "statistical", lambda limits: factory(**limits.of(name)), ("chance",) if name in CHANCES_ONLY else _BOTH
+    )
 
 
 REGISTRY: Mapping[str, Entry] = MappingProxyType(
@@ -52,6 +59,7 @@ REGISTRY: Mapping[str, Entry] = MappingProxyType(
         ),
         "beats the base rate": Entry("statistical", lambda limits: BeatsRate(alpha=limits.alpha), ("chance",)),
         "calibration": Entry("statistical", lambda limits: Calibrated(limit=limits.calibration), ("chance",)),
+        **{name: _statistical(name, factory) for name, factory in STATISTICAL.items()},
     }
 )
 

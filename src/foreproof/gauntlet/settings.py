@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from foreproof.core.section import Section
 from foreproof.core.trial import Kind
 from foreproof.errors import PlanError
-from foreproof.gauntlet.limits import Proof
+from foreproof.gauntlet.leaks.zoo import plantable
+from foreproof.gauntlet.limits import Limit, Proof
 from foreproof.gauntlet.registry import names_of
+from foreproof.gauntlet.statistical import STATISTICAL
 
 
 def parse_proof(section: Section, *, kind: Kind) -> Proof:
@@ -25,9 +30,48 @@ def parse_proof(section: Section, *, kind: Kind) -> Proof:
         alone=section.whole("alone", default=standard.alone, low=0),
         off=_names(section, "off", kind),
         only=_names(section, "only", kind),
+        limits=_limits(section.section("limits", default={}), kind),
+        family=section.number("family", default=standard.family, low=0.0001, high=0.5),
+        plant=_plant(section.text("plant", default=""), f"{section.path}.plant", kind),
     )
     section.done()
     return proof
+
+
+def _limits(section: Section, kind: Kind) -> tuple[tuple[str, tuple[tuple[str, Limit], ...]], ...]:
+    """`limits: {cliff: {limit: 0.02}, shift grid: {shifts: [7, 14]}}`: fields of the check's own value."""
+    known = [name for name in names_of(kind) if name in STATISTICAL]
+    found = []
+    for name in section:
+        if name not in known:
+            raise PlanError(f"{section.path}.{name}", found="no such limits", wanted=f"one of {', '.join(known)}")
+        inner = section.section(name)
+        standard = STATISTICAL[name]()
+        able = {one.name: getattr(standard, one.name) for one in fields(standard) if one.name != "name"}  # type: ignore[arg-type]
+        unknown = [word for word in inner if word not in able]
+        if unknown:
+            raise PlanError(f"{inner.path}.{unknown[0]}", found="no such limit", wanted=f"one of {', '.join(able)}")
+        found.append((name, tuple((word, _limit(inner, word, able[word])) for word in inner)))
+        inner.done()
+    section.done()
+    return tuple(found)
+
+
+def _limit(section: Section, word: str, standard: Any) -> Limit:
+    match standard:
+        case tuple():
+            return tuple(int(one) for one in section.numbers(word))
+        case int():
+            return section.whole(word, low=1)
+        case _:
+            return section.number(word, low=0.0)
+
+
+def _plant(name: str, path: str, kind: Kind) -> str:
+    able = [one.name for one in plantable(kind)]
+    if name and name not in able:
+        raise PlanError(path, found=repr(name), wanted=f"one of {', '.join(able)}", fix="docs/zoo.md lists them")
+    return name
 
 
 def _names(section: Section, setting: str, kind: Kind) -> tuple[str, ...]:

@@ -45,14 +45,15 @@ STATISTICAL: Mapping[str, Factory] = MappingProxyType(
 )
 """Every check of the tier, in the order in which a proof runs them."""
 
-_CHANCES_ONLY = ("embargo",)
+CHANCES_ONLY = ("embargo",)
+"""Checks that ask about a label of 0 and 1."""
 _DECLARED_ONLY = ("safe ablation", "adjacency")
 
 
 def names_for(kind: Kind, *, declared: bool) -> tuple[str, ...]:
     """The checks that can judge a trial of this kind; declared: whether its features say how near they read."""
-    left_out = (*(() if kind == "chance" else _CHANCES_ONLY), *(() if declared else _DECLARED_ONLY))
+    left_out = (*(() if kind == "chance" else CHANCES_ONLY), *(() if declared else _DECLARED_ONLY))
     return tuple(name for name in STATISTICAL if name not in left_out)
 
 
-__all__ = ["STATISTICAL", "Factory", "names_for"]
+__all__ = ["CHANCES_ONLY", "STATISTICAL", "Factory", "names_for"]
