@@ -1,0 +1,94 @@
+"""Vectors of accounts and products from who bought what: implicit ALS, and its backfill from co-purchase.
+
+N is a sparse matrix of accounts x products, sorted, with weights above 0. Everything is seeded and made on one thread: equal
+input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from foreproof.errors import MissingExtra
+
+Vectors = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+ROUNDS = 15
+_DENSE = 256
+"""Products up to which all eigenvectors are made at once: an iterative solver gains nothing there."""
+
+
+def als_factors(
+    row: Places, column: Places, weight: Vectors, *, factors: int, ridge: float, alpha: float, seed: int
+) -> tuple[Vectors, Vectors]:
+    """Accounts x factors and products x factors: Hu, Koren & Volinsky, Collaborative filtering for implicit feedback (2008).
+
+    row, column: n places of account and product, each pair once. weight: n, above 0. With preference p = 1 and confidence
+    c = 1 + alpha weight where an account has a product, p = 0 and c = 1 elsewhere, it minimises
+    sum c (p - x . y)^2 + ridge (sum |x|^2 + sum |y|^2) in 15 rounds of conjugate gradients (Takacs, Pilaszy & Tikk 2011).
+    """
+    sparse, model = _library("scipy.sparse"), _library("implicit.cpu.als")
+    matrix = sparse.csr_matrix(((1.0 + alpha * weight).astype(np.float32), (row, column)))
+    with _library("threadpoolctl").threadpool_limits(1, "blas"):
+        fitted = model.AlternatingLeastSquares(
+            factors=factors,
+            regularization=ridge,
+            alpha=1.0,
+            dtype=np.float32,
+            iterations=ROUNDS,
+            num_threads=1,
+            random_state=seed,
+        )
+        fitted.fit(matrix, show_progress=False)
+    return fitted.user_factors.astype(np.float64), fitted.item_factors.astype(np.float64)
+
+
+def copurchase_vectors(row: Places, column: Places, *, products: int, size: int, seed: int) -> Vectors:
+    """Products x at most `size`: item2vec by a factorisation, Levy & Goldberg, Neural word embedding (2014).
+
+    With n_ij the accounts that have both i and j (i != j), n_i = sum_j n_ij and n = sum n_i, M is
+    max(0, log(n_ij n / (n_i n_j))), what skip-gram with one negative sample factorises; with M = Q L Q' and the `size` largest
+    |l|, the vectors are Q sqrt(|L|), those of the truncated singular value decomposition. Zero for a product that was never
+    bought with another.
+    """
+    sparse = _library("scipy.sparse")
+    met = sparse.csr_matrix((np.ones(row.size), (row, column)), shape=(int(row.max()) + 1, products))
+    both = (met.T @ met).tocoo()
+    apart = both.row != both.col
+    i, j, many = both.row[apart], both.col[apart], both.data[apart]
+    each = np.bincount(i, weights=many, minlength=products)
+    found = np.log(many * each.sum() / (each[i] * each[j]))
+    kept = found > 1e-9  # rounding is no information
+    matrix = sparse.csr_matrix((found[kept], (i[kept], j[kept])), shape=(products, products))
+    return _rooted(matrix, size=size, seed=seed)
+
+
+def _rooted(matrix: Any, *, size: int, seed: int) -> Vectors:
+    """Q sqrt(|L|) of the eigenvalues that are largest by size."""
+    with _library("threadpoolctl").threadpool_limits(1, "blas"):
+        if matrix.shape[0] <= max(_DENSE, 2 * size):
+            value, vector = np.linalg.eigh(matrix.toarray())
+        else:
+            start = np.random.default_rng(seed).normal(size=matrix.shape[0])
+            value, vector = _library("scipy.sparse.linalg").eigsh(matrix, k=size, which="LM", v0=start, tol=1e-4)
+    largest = np.argsort(-np.abs(value), kind="stable")[:size]
+    rooted: Vectors = vector[:, largest] * np.sqrt(np.abs(value[largest]))
+    return rooted
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        package = name.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise MissingExtra(
+            package, found="not installed", wanted="the extra `propensity`", fix="pip install 'foreproof[propensity]'"
+        ) from None
+
+
+__all__ = ["ROUNDS", "als_factors", "copurchase_vectors"]
