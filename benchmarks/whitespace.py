@@ -73,9 +73,21 @@ PLAN = {
             },
         }
     },
-    "pairs": {"table": "lines", "account": "customer", "group": "grp", "value": "money", "active": 365, "owned": 365},
+    "pairs": {
+        "table": "lines",
+        "account": "customer",
+        "group": "grp",
+        "product": "sku",
+        "value": "money",
+        "active": 365,
+        "owned": 365,
+    },
     "horizon": 90,
-    "backtest": {"origins": 1, "every": 30, "calibrations": 3, "examples": 8, "stride": 30},
+    "models": [
+        {"boost": {"leaves": 7, "least": 100, "trees": 120, "rate": 0.05}},
+        {"logistic": {"name": "affinity", "columns": ["affinity_score_grp_sku_360_of_lines"]}},
+    ],
+    "backtest": {"origins": 1, "every": 45, "calibrations": 4, "examples": 6, "stride": 45},
 }
 
 Floats = npt.NDArray[np.float64]

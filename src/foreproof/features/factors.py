@@ -55,15 +55,15 @@ def copurchase_vectors(row: Places, column: Places, *, products: int, size: int,
     bought with another.
     """
     sparse = _library("scipy.sparse")
-    met = sparse.csr_matrix((np.ones(row.size), (row, column)), shape=(int(row.max()) + 1, products))
-    both = (met.T @ met).tocoo()
-    apart = both.row != both.col
-    i, j, many = both.row[apart], both.col[apart], both.data[apart]
-    each = np.bincount(i, weights=many, minlength=products)
-    found = np.log(many * each.sum() / (each[i] * each[j]))
+    met = sparse.csr_matrix((np.ones(row.size, np.float32), (row, column)), shape=(int(row.max()) + 1, products))
+    both = sparse.triu(met.T @ met, k=1, format="coo")  # symmetric: half of it says all
+    i, j, many = both.row, both.col, both.data.astype(np.float64)
+    each = np.bincount(i, weights=many, minlength=products) + np.bincount(j, weights=many, minlength=products)
+    own = np.log(np.maximum(each, 1.0))
+    found = np.log(many) - own[i] - own[j] + np.log(max(each.sum(), 1.0))
     kept = found > 1e-9  # rounding is no information
-    matrix = sparse.csr_matrix((found[kept], (i[kept], j[kept])), shape=(products, products))
-    return _rooted(matrix, size=size, seed=seed)
+    half = sparse.csr_matrix((found[kept], (i[kept], j[kept])), shape=(products, products))
+    return _rooted(half + half.T, size=size, seed=seed)
 
 
 def _rooted(matrix: Any, *, size: int, seed: int) -> Vectors:
@@ -73,7 +73,9 @@ def _rooted(matrix: Any, *, size: int, seed: int) -> Vectors:
             value, vector = np.linalg.eigh(matrix.toarray())
         else:
             start = np.random.default_rng(seed).normal(size=matrix.shape[0])
-            value, vector = _library("scipy.sparse.linalg").eigsh(matrix, k=size, which="LM", v0=start, tol=1e-4)
+            solver, single = _library("scipy.sparse.linalg"), matrix.astype(np.float32)
+            value, vector = solver.eigsh(single, k=size, which="LM", v0=start.astype(np.float32), tol=1e-3)
+            value, vector = value.astype(np.float64), vector.astype(np.float64)
     largest = np.argsort(-np.abs(value), kind="stable")[:size]
     rooted: Vectors = vector[:, largest] * np.sqrt(np.abs(value[largest]))
     return rooted

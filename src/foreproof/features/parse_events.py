@@ -39,22 +39,27 @@ def parse_event_features(sections: Sequence[Section], *, horizon: int) -> tuple[
     return tuple(found)
 
 
-def event_default(lines: str, value: str, account: str, group: str, *, horizon: int) -> tuple[Feature, ...]:
+def event_default(
+    lines: str, value: str, account: str, group: str, *, horizon: int, product: str = ""
+) -> tuple[Feature, ...]:
     """What is known to tell who buys where: the pair's, the account's and the group's windows, rhythm, rates and lifts.
 
     lines: the table of purchases. value: its column of money. horizon: steps that are predicted; windows are whole numbers
-    of it, up to half a year or four horizons.
+    of it, up to half a year or four horizons, and of 30 steps where it is 60 or more. product: the column of what is bought, finer
+    than the group: with it how many products were met, and the learned affinity of account and group, which needs the extra
+    `propensity`.
     """
     pair, one, all_of = Events(lines), Events(lines, (account,)), Events(lines, (group,))
     short, long = horizon, max(4 * horizon, min(182, 6 * horizon))
-    windows = (short, 2 * horizon, long)
-    return (
+    near = (30,) if horizon >= 60 else ()
+    windows = (*near, short, 2 * horizon, long)
+    found: Made = [
         *(Over("sum", pair, value, window) for window in windows),
         *(Over("active", pair, "", window) for window in (*windows, None)),
         *(Over("sum", one, value, window) for window in windows),
         *(Over("active", one, "", window) for window in windows),
         *(Over("distinct", one, group, window) for window in windows),
-        *(Over("distinct", all_of, account, window) for window in (short, long)),
+        *(Over("distinct", all_of, account, window) for window in (*near, short, long)),
         Against("ratio", "active", pair, short, long),
         Against("difference", "sum", one, short, short, value, 0, short),
         Share(pair, long, (account,), value),
@@ -64,13 +69,20 @@ def event_default(lines: str, value: str, account: str, group: str, *, horizon: 
         Rhythm("due", pair),
         Rhythm("hazard", one),
         Tenure(one),
+        Tenure(Events(lines, ())),  # how long the table goes back: before it, a repeat pair looks like whitespace
         *(Decay(pair, float(life)) for life in (short, 3 * horizon)),
         Decay(one, float(2 * horizon), value),
-        Rate(pair, account, group, short),
-        Rate(pair, account, group, long),
+        *(Rate(pair, account, group, window) for window in (*near, short, long)),
         CoPurchase(lines, account, group, long),
         CutoffCalendar("month"),
-    )
+    ]
+    if product:
+        found += [
+            *(Over("distinct", one, product, window) for window in (short, long)),
+            Over("distinct", pair, product, long),
+            *(Affinity(part, lines, account, group, product, long) for part in get_args(AffinityPart)),
+        ]
+    return tuple(found)
 
 
 def entry_of(feature: Feature) -> dict[str, Any]:
