@@ -45,9 +45,9 @@ def event_default(
     """What is known to tell who buys where: the pair's, the account's and the group's windows, rhythm, rates and lifts.
 
     lines: the table of purchases. value: its column of money. horizon: steps that are predicted; windows are whole numbers
-    of it, up to half a year or four horizons, and of 30 steps where it is 60 or more. product: the column of what is bought, finer
-    than the group: with it how many products were met, and the learned affinity of account and group, which needs the extra
-    `propensity`.
+    of it, up to half a year or four horizons, and of 30 steps where it is 60 or more. product: the column of what is bought,
+    finer than the group: with it how many products were met, and the learned affinity of account and group, which needs the
+    extra `propensity`. The month of the cutoff is not among them: seen in one year alone it says how long ago, and no season.
     """
     pair, one, all_of = Events(lines), Events(lines, (account,)), Events(lines, (group,))
     short, long = horizon, max(4 * horizon, min(182, 6 * horizon))
@@ -74,7 +74,6 @@ def event_default(
         Decay(one, float(2 * horizon), value),
         *(Rate(pair, account, group, window) for window in (*near, short, long)),
         CoPurchase(lines, account, group, long),
-        CutoffCalendar("month"),
     ]
     if product:
         found += [

@@ -64,8 +64,8 @@ class Logistic:
     Numbers are standardised, those of at least 0 whose deviation exceeds their mean after log(1 + x); a number that is
     missing counts as the mean, and a flag says so. Text becomes one flag a level; levels of fewer than `rare` rows share
     one, with levels not seen before. Every column is centred, so that a coefficient times a column is its contribution.
-    strength: C, the inverse of the penalty. columns: the features that it reads; empty for all. With a learned affinity alone it is
-    that ranking as a chance, which a blend may weigh.
+    strength: C, the inverse of the penalty. columns: the features that it reads; empty for all. With a learned affinity alone
+    it is that ranking as a chance, which a blend may weigh.
     """
 
     name: str = "logistic"
