@@ -13,7 +13,7 @@ from foreproof.core.section import Section
 from foreproof.core.view import Database
 from foreproof.errors import BadInput, ForeproofError, LawError, PlanError
 from foreproof.features import Affinity
-from foreproof.features.factors import als_factors, copurchase_vectors
+from foreproof.features.factors import Als, als_factors, copurchase_vectors
 from foreproof.features.parse_events import parse_event_features
 
 GRID = GRIDS["integer"]
@@ -79,7 +79,7 @@ def test_als_equals_its_plain_twin() -> None:
     row_, column = np.nonzero(rng.random((7, 6)) < 0.5)
     weight = rng.random(row_.size) + 0.1
     feature = Affinity("score", "t", "a", "g", "p", factors=3, ridge=0.7, alpha=2.0, seed=4)
-    x, y = als_factors(row_, column, weight, factors=3, ridge=0.7, alpha=2.0, seed=4)
+    x, y = als_factors(row_, column, weight, settings=Als(3, 0.7, 2.0, 4))
     pairs = {(int(u), int(p)): float(w) for u, p, w in zip(row_, column, weight, strict=True)}
     ours, theirs = naive.als(pairs, feature)
     np.testing.assert_allclose(

@@ -7,6 +7,7 @@ input gives equal bytes.
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,17 @@ _DENSE = 256
 """Products up to which all eigenvectors are made at once: an iterative solver gains nothing there."""
 
 
-def als_factors(
-    row: Places, column: Places, weight: Vectors, *, factors: int, ridge: float, alpha: float, seed: int
-) -> tuple[Vectors, Vectors]:
+@dataclass(frozen=True, slots=True)
+class Als:
+    """Settings of ALS: the length of the vectors, the penalty, the confidence of a unit of weight, and the seed of the start."""
+
+    factors: int
+    ridge: float
+    alpha: float
+    seed: int
+
+
+def als_factors(row: Places, column: Places, weight: Vectors, *, settings: Als) -> tuple[Vectors, Vectors]:
     """Accounts x factors and products x factors: Hu, Koren & Volinsky, Collaborative filtering for implicit feedback (2008).
 
     row, column: n places of account and product, each pair once. weight: n, above 0. With preference p = 1 and confidence
@@ -31,16 +40,16 @@ def als_factors(
     sum c (p - x . y)^2 + ridge (sum |x|^2 + sum |y|^2) in 15 rounds of conjugate gradients (Takacs, Pilaszy & Tikk 2011).
     """
     sparse, model = _library("scipy.sparse"), _library("implicit.cpu.als")
-    matrix = sparse.csr_matrix(((1.0 + alpha * weight).astype(np.float32), (row, column)))
+    matrix = sparse.csr_matrix(((1.0 + settings.alpha * weight).astype(np.float32), (row, column)))
     with _library("threadpoolctl").threadpool_limits(1, "blas"):
         fitted = model.AlternatingLeastSquares(
-            factors=factors,
-            regularization=ridge,
+            factors=settings.factors,
+            regularization=settings.ridge,
             alpha=1.0,
             dtype=np.float32,
             iterations=ROUNDS,
             num_threads=1,
-            random_state=seed,
+            random_state=settings.seed,
         )
         fitted.fit(matrix, show_progress=False)
     return fitted.user_factors.astype(np.float64), fitted.item_factors.astype(np.float64)
@@ -93,4 +102,4 @@ def _library(name: str) -> Any:
         ) from None
 
 
-__all__ = ["ROUNDS", "als_factors", "copurchase_vectors"]
+__all__ = ["ROUNDS", "Als", "als_factors", "copurchase_vectors"]

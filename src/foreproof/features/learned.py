@@ -19,7 +19,7 @@ from foreproof.core.view import Database, View
 from foreproof.errors import BadInput, PlanError
 from foreproof.features.context import Floats
 from foreproof.features.declare import Feature, Meta, at_least, past, span, word
-from foreproof.features.factors import Places, als_factors, copurchase_vectors
+from foreproof.features.factors import Als, Places, als_factors, copurchase_vectors
 from foreproof.features.viewed import VALUE, Viewed
 
 AffinityPart = Literal["score", "cosine", "coverage"]
@@ -210,10 +210,7 @@ def _by_als(feature: Affinity, met: _Met) -> tuple[Floats, Floats, Floats]:
         np.searchsorted(rows, met.row[inside]),
         columns,
         met.weight[inside],
-        factors=feature.factors,
-        ridge=feature.ridge,
-        alpha=feature.alpha,
-        seed=feature.seed,
+        settings=Als(feature.factors, feature.ridge, feature.alpha, feature.seed),
     )
     factors = np.zeros((accounts, feature.factors))
     factors[rows] = x
