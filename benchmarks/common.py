@@ -80,7 +80,8 @@ def measure(target: str, /, **arguments: Any) -> Measured:
 
     Raises CaseFailed where the call fails.
     """
-    environment = {**dict.fromkeys(THREADS, "1"), **os.environ, "PYTHONPATH": str(HERE)}
+    path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+    environment = {**dict.fromkeys(THREADS, "1"), **os.environ, "PYTHONPATH": path}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "measured.json"
         command = [sys.executable, str(HERE / "common.py"), target, json.dumps(arguments), str(out)]

@@ -15,6 +15,7 @@ from foreproof.core.contract import BATCH, DELETED, HAPPENED, KNOWN, Column, Con
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.view import Database, Table, View
 from foreproof.features import (
+    Affinity,
     Against,
     Age,
     Ahead,
@@ -43,8 +44,10 @@ from foreproof.features import (
     Tenure,
     Trend,
 )  # fmt: skip
+from foreproof.features.learned import AffinityPart
 
 HORIZON = 3
+AFFINITY: tuple[AffinityPart, ...] = ("score", "cosine", "coverage")
 DAY = 24
 GRIDS = {
     "integer": Grid("integer", unit="step"),
@@ -209,6 +212,8 @@ def event_features(along: tuple[str, ...] | None = ()) -> tuple[Feature, ...]:
         Rate(sold, "store", "sku", 4), Rate(sold, "store", "sku", 3, 1, prior=0.0), Rate(sold, "id", "sku", 5, by=("store",)),
         Coming("until", "plans", 4), Coming("count", "plans", 3), Coming("count", "weather", 5), Custom("feature_tables:sold"),
         CoPurchase("sales", "store", "sku", 6), CoPurchase("sales", "store", "sku", 4, 1),
+        *(Affinity(p, "sales", "store", "sku", "units", 6, 1, ridge=0.5, alpha=2.5, factors=2, least=2) for p in AFFINITY),
+        Affinity("score", "sales", "store", "sku", "promo", ridge=0.5, factors=3, least=1, size=2, seed=5),
         Decay(sold, 2.0), Decay(sold, 1.5, "units"), Decay(sold, 3.0, "price", 1), Decay(of_all, 2.0, "units"),
     )  # fmt: skip
 
@@ -240,7 +245,7 @@ def every_feature(grid: Grid) -> tuple[Feature, ...]:
     ]  # fmt: skip
     # those that name the columns of pairs have laws of their own
     kinds = {type(feature): feature for feature in event_features()}
-    pairs = (Rate, CoPurchase, Custom)
+    pairs = (Rate, CoPurchase, Affinity, Custom)
     features += [
         *(feature for kind, feature in kinds.items() if kind not in pairs),
         Over("sum", Events("sales"), "units", 4),

@@ -15,6 +15,7 @@ from foreproof.core.contract import BATCH, HAPPENED, KNOWN
 from foreproof.core.grid import Grid
 from foreproof.core.view import Database, View
 from foreproof.features import (
+    Affinity,
     Against,
     Age,
     Ahead,
@@ -44,6 +45,7 @@ from foreproof.features import (
     Tenure,
     Trend,
 )  # fmt: skip
+from naive_learned import affinity
 
 Value = float | str | None
 EPOCH = date(1970, 1, 1)
@@ -377,6 +379,8 @@ def event_value(view: View, grid: Grid, feature: Any, own: dict[str, Any]) -> Va
             return rate(view, grid, feature, own)
         case CoPurchase():
             return copurchase(view, grid, feature, own)
+        case Affinity():
+            return affinity(view, grid, feature, own, now=now, period_of=period_of)
         case Coming(part=part, within=within, table=name):
             names = [c.name for c in view.tables[name].contract.columns if c.name in own]
             steps = [

@@ -88,7 +88,7 @@ def test_says_what_it_reads(feature: Feature) -> None:
     assert isinstance(meta, Meta)
     assert (meta.name, meta.maths) == (feature.name, feature.maths())
     families = ("lags", "windows", "calendar", "statics", "ahead", "events", "recency", "tenure", "decay")
-    families += ("rates", "affinity", "custom")
+    families += ("rates", "affinity", "learned", "custom")
     assert meta.family in families
     assert meta.nearness is None or meta.nearness >= 0
     assert meta.window is None or meta.window >= 1

@@ -122,6 +122,16 @@ def test_columns_that_say_nothing_take_part_in_nothing() -> None:
     assert len(values(BoostClassifier(trees=3), table, table)) == 300
 
 
+def test_a_logistic_of_some_columns_is_that_of_a_table_without_the_others() -> None:
+    table = rows()
+    some = Logistic(columns=("x", "word"))
+    assert values(some, table, table) == values(Logistic(), table.drop("z"), table.drop("z"))
+    assert values(some, table, table) != values(Logistic(columns=("z",)), table, table)
+    with pytest.raises(BadInput, match="no column y"):
+        Logistic(columns=("y",)).fit(past(table), seed=1)
+    assert parsed([{"logistic": {"columns": ["x"]}}])[0].columns == ("x",)
+
+
 @pytest.mark.parametrize("model", [Logistic(), BoostClassifier(trees=2)])
 def test_columns_of_another_type_and_rows_without_features_are_refused(model: Any) -> None:
     with pytest.raises(BadInput, match=r"rows: day: type Date"):

@@ -35,6 +35,16 @@ def test_the_default_set_survives_the_plan_and_has_no_two_names() -> None:
     assert len({feature.name for feature in features}) == len(features) > 30
 
 
+def test_a_product_column_brings_the_learned_affinity_into_the_default_set() -> None:
+    plain = event_default("lines", "sales", "account", "group", horizon=90)
+    features = event_default("lines", "sales", "account", "group", horizon=90, product="sku")
+    assert features[: len(plain)] == plain
+    assert read(*(entry_of(feature) for feature in features)) == features
+    added = {feature.name for feature in features[len(plain) :]}
+    assert {f"affinity_{part}_group_sku_360_of_lines" for part in ("score", "cosine", "coverage")} < added
+    assert len({feature.name for feature in features}) == len(features)
+
+
 def test_one_entry_declares_many_windows() -> None:
     made = read({"over": ["sum", "count"], "of": "lines.sales", "window": [30, 90], "lag": 7, "along": ["account"]})
     along = Events("lines", ("account",))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from foreproof.errors import BadInput
-from foreproof.features import CutoffCalendar, Decay, Events, Over, Recency, Static, Trend
-from foreproof.features.policy import FULL, kept, moved, policy_of, safe, safe_lite, swapped
+from foreproof.features import Affinity, CutoffCalendar, Decay, Events, Over, Recency, Static, Trend
+from foreproof.features.policy import FULL, Policy, kept, moved, policy_of, safe, safe_lite, swapped
 
 LINES = Events("lines")
 NEAR = Over("count", LINES, window=28)
@@ -28,6 +28,17 @@ def test_a_short_window_is_swapped_for_a_longer_and_earlier_one() -> None:
     assert swapped((NEAR, Over("count", LINES, window=56), Recency(LINES)), policy, horizon=28) == (
         Over("count", LINES, window=112, lag=28),
     )
+
+
+def test_a_learned_feature_is_moved_like_a_declared_one_and_dropped_by_its_family() -> None:
+    near = Affinity("score", "lines", "household", "department", "sku", 84)
+    owned = Affinity("score", "assets", "household", "department", "sku")
+    policy = policy_of("safe", horizon=28)
+    earlier = Affinity("score", "lines", "household", "department", "sku", 112, 28)
+    assert moved(near, policy, horizon=28) == earlier
+    assert moved(owned, policy, horizon=28) == Affinity("score", "assets", "household", "department", "sku", lag=28)
+    audit = Policy("audit", without=("learned",))
+    assert kept((near, owned, NEAR), audit, horizon=28) == swapped((near, NEAR), audit, horizon=28) == (NEAR,)
 
 
 def test_a_policy_that_leaves_nothing_says_so() -> None:

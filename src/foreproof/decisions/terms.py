@@ -14,7 +14,7 @@ P, WORTH, VALUE, RANK, BADGE = "p", "worth", "expected", "rank", "badge"
 SEGMENT, REP, REGION, CONTACTED, SCORE = "segment", "rep", "region", "contacted", "score"
 FOUND_BY = "found_by"
 CHANCE = "chance"
-SOURCES = (CHANCE, "copurchase", "als")
+SOURCES = (CHANCE, "copurchase", "affinity_score")
 """What may find a candidate: its chance, or the features whose names begin so."""
 
 

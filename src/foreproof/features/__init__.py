@@ -10,6 +10,7 @@ from foreproof.features.declare import Feature, Meta, check_law
 from foreproof.features.encoders import Rate
 from foreproof.features.events import Against, Over, Share, Trend
 from foreproof.features.lags import Age, Difference, Lag, SeasonalLag
+from foreproof.features.learned import Affinity
 from foreproof.features.ledger import Events
 from foreproof.features.parse import default_features, parse_features
 from foreproof.features.population import Population, population_of
@@ -20,6 +21,7 @@ from foreproof.features.viewed import Coming, CoPurchase, Custom
 from foreproof.features.windows import Ratio, Rolling, SeasonalRolling
 
 __all__ = [
+    "Affinity",
     "Against",
     "Age",
     "Aggregate",

@@ -18,7 +18,7 @@ from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.view import Database, Table
 from foreproof.errors import BadInput
-from foreproof.features import ahead, calendar, encoders, events, lags, rhythm, statics, viewed, windows
+from foreproof.features import ahead, calendar, encoders, events, lags, learned, rhythm, statics, viewed, windows
 from foreproof.features.cells import (
     FAR,
     Reading,
@@ -87,6 +87,7 @@ FAMILIES: Mapping[type, Family] = {
     viewed.Coming: _events(viewed.viewed_column),
     viewed.CoPurchase: _events(viewed.viewed_column),
     viewed.Custom: _events(viewed.viewed_column),
+    learned.Affinity: _events(viewed.viewed_column),
     calendar.CutoffCalendar: _events(calendar.cutoff_column),
 }
 _WITHOUT_SERIES = (statics.Static, *(kind for kind, family in FAMILIES.items() if family.reads is _no_reads))
@@ -120,7 +121,7 @@ def compile_rows(
     demands = _demands(features, shape)
     sources = _sources(database, series, features, list(demands))
     start = earliest(series.cells, cutoffs=points, size=series.size)
-    seen = _viewed(database, features, points, grid=spec.grid, entity=spec.by)
+    seen = learned.frames_by_cutoff(database, features, points, grid=spec.grid, entity=spec.by)
     whole = Context(spec.grid, points, steps, start, sources, {}, shape, viewed=seen, names=series.keys)
     ledgers = _ledgers(database, features, keys=series.keys, size=series.size, grid=spec.grid)
     width = len(points) * (_CELL_BYTES * sum(len(wanted) for wanted in demands.values()) + 8 * horizon * 4)
@@ -169,7 +170,7 @@ def pair_chunks(
             table = database[feature.table]
             sources[feature] = statics.static_source(table, feature, population.keys, by=population.entity, grid=grid)
     start = np.full((size, len(points)), FAR, dtype=np.int64)
-    seen = _viewed(database, features, points, grid=grid, entity=population.entity)
+    seen = learned.frames_by_cutoff(database, features, points, grid=grid, entity=population.entity)
     shape = Shape(steps, 0, sweeps=False)
     whole = Context(grid, points, steps, start, sources, {}, shape, viewed=seen, names=population.keys)
     ledgers = _ledgers(database, features, keys=population.keys, size=size, grid=grid)
@@ -177,13 +178,6 @@ def pair_chunks(
     for codes in batches(np.arange(size, dtype=np.int64), most):
         exists = population.member[codes]
         yield _rows(open_chunk(whole, {}, codes, ledgers, exists=exists), features, exists)
-
-
-def _viewed(
-    database: Database, features: Sequence[Feature], points: Ticks, *, grid: Grid, entity: Sequence[str]
-) -> dict[Feature, list[pl.DataFrame]]:
-    made = [feature for feature in features if isinstance(feature, viewed.Viewed)]
-    return {f: viewed.values_by_cutoff(database, f, points, grid=grid, entity=entity) for f in made}
 
 
 def _ledgers(database: Database, features: Sequence[Feature], *, keys: pl.DataFrame, size: int, grid: Grid) -> Ledgers:

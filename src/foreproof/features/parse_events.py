@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 from foreproof.core.section import Section
@@ -13,6 +13,7 @@ from foreproof.features.cells import Where
 from foreproof.features.declare import Feature, check_law
 from foreproof.features.encoders import Rate, parse_rate
 from foreproof.features.events import EVENT_STATS, Against, EventStat, Over, Share, Trend, Versus
+from foreproof.features.learned import Affinity, AffinityPart
 from foreproof.features.ledger import Events
 from foreproof.features.rhythm import Decay, Recency, RecencyForm, Rhythm, RhythmPart, Tenure
 from foreproof.features.statics import Static
@@ -23,7 +24,7 @@ Made = list[Feature]
 
 def parse_event_features(sections: Sequence[Section], *, horizon: int) -> tuple[Feature, ...]:
     """Features of a plan's list of mappings, each named by its kind: over, against, share, trend, recency, tenure, rhythm, decay,
-    rate, copurchase, coming, cutoff, static or custom. Raises PlanError for an unknown one, LawError for a lag below 0.
+    rate, copurchase, affinity, coming, cutoff, static or custom. Raises PlanError for an unknown one, LawError for a lag below 0.
     """
     found: list[Feature] = []
     for section in sections:
@@ -38,22 +39,27 @@ def parse_event_features(sections: Sequence[Section], *, horizon: int) -> tuple[
     return tuple(found)
 
 
-def event_default(lines: str, value: str, account: str, group: str, *, horizon: int) -> tuple[Feature, ...]:
+def event_default(
+    lines: str, value: str, account: str, group: str, *, horizon: int, product: str = ""
+) -> tuple[Feature, ...]:
     """What is known to tell who buys where: the pair's, the account's and the group's windows, rhythm, rates and lifts.
 
     lines: the table of purchases. value: its column of money. horizon: steps that are predicted; windows are whole numbers
-    of it, up to half a year or four horizons.
+    of it, up to half a year or four horizons, and of 30 steps where it is 60 or more. product: the column of what is bought,
+    finer than the group: with it how many products were met, and the learned affinity of account and group, which needs the
+    extra `propensity`. The month of the cutoff is not among them: seen in one year alone it says how long ago, and no season.
     """
     pair, one, all_of = Events(lines), Events(lines, (account,)), Events(lines, (group,))
     short, long = horizon, max(4 * horizon, min(182, 6 * horizon))
-    windows = (short, 2 * horizon, long)
-    return (
+    near = (30,) if horizon >= 60 else ()
+    windows = (*near, short, 2 * horizon, long)
+    found: Made = [
         *(Over("sum", pair, value, window) for window in windows),
         *(Over("active", pair, "", window) for window in (*windows, None)),
         *(Over("sum", one, value, window) for window in windows),
         *(Over("active", one, "", window) for window in windows),
         *(Over("distinct", one, group, window) for window in windows),
-        *(Over("distinct", all_of, account, window) for window in (short, long)),
+        *(Over("distinct", all_of, account, window) for window in (*near, short, long)),
         Against("ratio", "active", pair, short, long),
         Against("difference", "sum", one, short, short, value, 0, short),
         Share(pair, long, (account,), value),
@@ -63,13 +69,19 @@ def event_default(lines: str, value: str, account: str, group: str, *, horizon: 
         Rhythm("due", pair),
         Rhythm("hazard", one),
         Tenure(one),
+        Tenure(Events(lines, ())),  # how long the table goes back: before it, a repeat pair looks like whitespace
         *(Decay(pair, float(life)) for life in (short, 3 * horizon)),
         Decay(one, float(2 * horizon), value),
-        Rate(pair, account, group, short),
-        Rate(pair, account, group, long),
+        *(Rate(pair, account, group, window) for window in (*near, short, long)),
         CoPurchase(lines, account, group, long),
-        CutoffCalendar("month"),
-    )
+    ]
+    if product:
+        found += [
+            *(Over("distinct", one, product, window) for window in (short, long)),
+            Over("distinct", pair, product, long),
+            *(Affinity(part, lines, account, group, product, long) for part in get_args(AffinityPart)),
+        ]
+    return tuple(found)
 
 
 def entry_of(feature: Feature) -> dict[str, Any]:
@@ -95,6 +107,8 @@ def entry_of(feature: Feature) -> dict[str, Any]:
             return _entry({"rate": item}, feature, but=("item",))
         case CoPurchase(item=item):
             return _entry({"copurchase": item}, feature, but=("item",))
+        case Affinity(part=part):
+            return _entry({"affinity": part}, feature, but=("part",))
         case Coming(part=part):
             return _entry({"coming": part}, feature, but=("part",))
         case CutoffCalendar(part=part):
@@ -222,6 +236,23 @@ def _copurchase(section: Section) -> Made:
     return [CoPurchase(table, unit, item, window, lag) for window in _windows(section)]
 
 
+def _affinity(section: Section) -> Made:
+    parts: list[AffinityPart] = _words(section, "affinity", get_args(AffinityPart))
+    table, unit, item, product = (section.text(name) for name in ("table", "unit", "item", "product"))
+    windows: list[int | None] = [None] if section.raw("window", default="life") == "life" else [*_windows(section)]
+    plain = Affinity(parts[0], table, unit, item, product, lag=_lag(section))
+    fitted = replace(
+        plain,
+        factors=section.whole("factors", default=plain.factors, low=1, high=1024),
+        ridge=section.number("ridge", default=plain.ridge, low=1e-6),
+        alpha=section.number("alpha", default=plain.alpha, low=1e-6),
+        least=section.whole("least", default=plain.least, low=1),
+        size=section.whole("size", default=plain.size, low=1, high=1024),
+        seed=section.whole("seed", default=plain.seed, low=0),
+    )
+    return [replace(fitted, part=part, window=window) for part in parts for window in windows]
+
+
 def _coming(section: Section) -> Made:
     parts: list[ComingPart] = _words(section, "coming", get_args(ComingPart))
     table = section.text("table")
@@ -259,6 +290,7 @@ KINDS: dict[str, Callable[[Section], Made]] = {
     "decay": _decay,
     "rate": _rate,
     "copurchase": _copurchase,
+    "affinity": _affinity,
     "coming": _coming,
     "cutoff": _cutoff,
     "static": _static,

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from foreproof.core.clock import Ticks, moment, tick_values
+from foreproof.core.clock import Ticks, tick_values
 from foreproof.core.contract import HAPPENED
 from foreproof.core.grid import Grid
-from foreproof.core.view import Database, View
+from foreproof.core.view import View
 from foreproof.errors import BadInput, LawError, PlanError
 from foreproof.features.context import Context, Floats
 from foreproof.features.declare import Meta, at_least, past, span, word
@@ -202,18 +202,6 @@ class Custom:
 Viewed = Coming | CoPurchase | Custom
 
 
-def values_by_cutoff(
-    database: Database, feature: Viewed, points: Ticks, *, grid: Grid, entity: Sequence[str]
-) -> list[pl.DataFrame]:
-    """The feature's frame at each cutoff, from the view there."""
-    ends = grid.at(points)
-    frames = []
-    for period, end in zip(points.tolist(), ends.tolist(), strict=True):
-        view = database.as_of(moment(int(end), integer=grid.integer))
-        frames.append(feature.of(view, period, grid, entity))
-    return frames
-
-
 def viewed_column(context: Context, feature: Viewed) -> Floats:
     """E x C: the value of each entity in each cutoff's frame."""
     found = np.full((*context.start.shape, 1), feature.empty)
@@ -247,4 +235,4 @@ def _places(values: pl.Series, among: pl.Series) -> Ticks:
     return np.asarray(among.search_sorted(values)).astype(np.int64)
 
 
-__all__ = ["CoPurchase", "Coming", "ComingPart", "Custom", "Viewed", "values_by_cutoff", "viewed_column"]
+__all__ = ["CoPurchase", "Coming", "ComingPart", "Custom", "Viewed", "viewed_column"]

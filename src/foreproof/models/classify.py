@@ -59,6 +59,7 @@ def _logistic(section: Section) -> Model:
         strength=section.number("strength", plain.strength, low=1e-6, high=1e6),
         rare=section.whole("rare", plain.rare, low=1),
         max_rows=section.whole("max_rows", plain.max_rows, low=1000),
+        columns=section.texts("columns", default=()),
     )
 
 

@@ -25,7 +25,7 @@ from foreproof.models.binary_rows import (
 )
 from foreproof.models.late import library
 from foreproof.models.panel import Floats
-from foreproof.models.rows import LABEL, served_rows
+from foreproof.models.rows import LABEL, index_of, served_rows
 
 _FAR = 6.0
 """Standard deviations beyond which a number counts as being just that far: a new extreme must not decide alone."""
@@ -64,13 +64,15 @@ class Logistic:
     Numbers are standardised, those of at least 0 whose deviation exceeds their mean after log(1 + x); a number that is
     missing counts as the mean, and a flag says so. Text becomes one flag a level; levels of fewer than `rare` rows share
     one, with levels not seen before. Every column is centred, so that a coefficient times a column is its contribution.
-    strength: C, the inverse of the penalty.
+    strength: C, the inverse of the penalty. columns: the features that it reads; empty for all. With a learned affinity alone
+    it is that ranking as a chance, which a blend may weigh.
     """
 
     name: str = "logistic"
     strength: float = 1.0
     rare: int = 20
     max_rows: int = MOST_ROWS
+    columns: tuple[str, ...] = ()
 
     @property
     def reads_rows(self) -> bool:
@@ -80,6 +82,9 @@ class Logistic:
     def fit(self, past: Past, *, seed: int) -> FittedLogistic:
         """Learn from the labelled rows; BadInput as `binary_rows` says."""
         rows = binary_rows(past, most=self.max_rows, seed=seed, subject=self.name)
+        if self.columns:
+            check_columns(rows, self.columns)
+            rows = rows.select(*index_of(past.frame), *self.columns, LABEL)
         features = learn_features(rows, past.frame)
         numbers = _number_columns(rows, features.numbers)
         texts = tuple(_text_column(rows[name], self.rare) for name in features.codes)

@@ -203,6 +203,7 @@ def _task(
         groups=groups,
         delay=delay,
         mapping=mapping,
+        product=contract.column(section.text("product")).name if "product" in section else "",
     )
     start = section.whole("label_from", default=1)
     if start < 1:
@@ -233,7 +234,9 @@ def _where(section: Section) -> Where:
 def _features(root: Section, task: PropensityTask) -> tuple[Feature, ...]:
     declared = root.raw("features", default="default")
     if declared == "default":
-        return event_default(task.series.table, task.series.value, *task.entity, horizon=task.horizon)
+        return event_default(
+            task.series.table, task.series.value, *task.entity, horizon=task.horizon, product=task.product
+        )
     return parse_event_features(root.sections("features"), horizon=task.horizon)
 
 

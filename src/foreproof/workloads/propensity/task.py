@@ -31,6 +31,7 @@ class PropensityTask:
     series: purchases of a pair, a step's money. active: accounts asked about have a purchase over (cutoff - active, cutoff].
     owned: a pair is `repeat` with a purchase over (cutoff - owned, cutoff], else `whitespace`. groups: those declared; empty for
     all with a purchase by the cutoff. mapping: the rules that give a purchase its group, where `group` is no column of its own.
+    product: the column of what is bought, finer than the group, for learned features; or none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class PropensityTask:
     groups: tuple[str, ...] = ()
     delay: str | int = 0
     mapping: MappingTerms | None = None
+    product: str = ""
 
     @property
     def entity(self) -> tuple[str, str]:
