@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -312,7 +311,6 @@ def demo_smoke(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("
 
 def main() -> None:
     """The entry point: errors of ours become one line and an exit code; Ctrl-C leaves finished steps to resume from."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         app()
     except ForeproofError as error:

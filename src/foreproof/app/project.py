@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from foreproof.adapters.catalog import Catalog
 from foreproof.adapters.lake import Lake
@@ -129,6 +130,11 @@ class Project:
         """The signed log."""
         key = self.inside / "keys" / "log.pem"
         return Ledger(self.catalog, key, "foreproof.local/log", self.settings.now, self.settings.checkpoints or None)
+
+    @cached_property
+    def learned(self) -> dict[str, Any]:
+        """What this process has learned from which content."""
+        return {}
 
     @cached_property
     def steps(self) -> Steps:

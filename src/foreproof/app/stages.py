@@ -97,7 +97,7 @@ class Work:
     @property
     def bench(self) -> Bench:
         """Where the work of this run is done."""
-        return Bench(self.project.steps, self.project.settings.workers, self.progress)
+        return Bench(self.project.steps, self.project.settings.workers, self.progress, self.project.learned)
 
 
 def check(work: Work) -> Work:

@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 
 from foreproof.core.clock import Moment, ticks
-from foreproof.core.clusters import cluster_bootstrap, statistics_of
-from foreproof.core.compare import Interval
+from foreproof.core.clusters import Bootstrap, cluster_bootstrap, statistics_of
 from foreproof.core.grid import Grid
 from foreproof.core.predict import CUTOFF
 from foreproof.core.score_binary import reliability
@@ -21,6 +20,7 @@ from foreproof.errors import BadInput
 from foreproof.workloads.propensity import SEGMENT, WHITESPACE, PropensityPlan, check_cutoff
 
 OURS, POOLED, EVERY = "foreproof", "pooled", "all"
+_HELD = ("auc", "capture10", "brier", "log_loss")
 _SCORES = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae")
 
 
@@ -61,15 +61,15 @@ def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
     members = [model.name for model in plan.models]
     for segment in (WHITESPACE, "repeat", POOLED):
         part = judged if segment == POOLED else judged.filter(pl.col(SEGMENT) == segment)
+        # intervals where they are read: over all cutoffs, and not for the pooled figure, which oversells
+        drawn = _drawn(plan, part, members, rng) if segment != POOLED else None
         for cutoff in [*part[CUTOFF].unique(maintain_order=True).to_list(), None]:
             here = part if cutoff is None else part.filter(pl.col(CUTOFF) == cutoff)
-            # intervals where they are read: over all cutoffs, and not for the pooled figure, which oversells
-            drawn = rng if cutoff is None and segment != POOLED else None
-            scores += _scores(plan, here, segment, cutoff, members, drawn)
+            scores += _scores(plan, here, segment, cutoff, members, drawn if cutoff is None else None)
             if cutoff is not None and segment != POOLED:
                 at = (pl.lit(plan.task.series.grid.say(cutoff)).alias(CUTOFF), pl.lit(segment).alias(SEGMENT))
                 monthly.append(reliability(here["y"].to_numpy(), here[P].to_numpy()).select(*at, pl.all()))
-        gain += _gains(plan, part, segment, members, rng) if segment != POOLED else []
+        gain += _gains(segment, drawn)
         if part.height:
             curve = reliability(part["y"].to_numpy(), part[P].to_numpy())
             curves.append(curve.select(pl.lit(segment).alias(SEGMENT), pl.all()))
@@ -96,51 +96,52 @@ def judged_rows(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
     return said.join(built.labels.select(*keys, "y", "money"), on=keys, how="inner", maintain_order="left")
 
 
+def _drawn(plan: PropensityPlan, rows: pl.DataFrame, members: list[str], rng: np.random.Generator) -> Bootstrap | None:
+    """Every score of ours, and those that ours are held against, on the same draws of accounts; None without both outcomes."""
+    if not _both(rows):
+        return None
+    y = rows["y"].to_numpy()
+    others = {BASE: BASE, **{name: name for name in members}}
+    statistics = {
+        f"{name}:{metric}": score
+        for name, column in {OURS: P, **others}.items()
+        for metric, score in statistics_of(y, rows[column].to_numpy(), names=_SCORES if name == OURS else _HELD).items()
+    }
+    pairs = [(f"{OURS}:{metric}", f"{name}:{metric}") for name in others for metric in _HELD]
+    return cluster_bootstrap(rows[plan.task.account].to_numpy(), statistics, rng=rng, pairs=pairs)
+
+
+def _both(rows: pl.DataFrame) -> bool:
+    return rows.height > 0 and 0.0 < float(rows["y"].sum()) < rows.height
+
+
 def _scores(
     plan: PropensityPlan,
     rows: pl.DataFrame,
     segment: str,
     cutoff: Moment | None,
     members: list[str],
-    rng: np.random.Generator | None,
+    drawn: Bootstrap | None,
 ) -> list[tuple[object, ...]]:
-    if not rows.height or not 0.0 < float(rows["y"].mean()) < 1.0:  # type: ignore[arg-type]
+    if not _both(rows):
         return []
     y, at = rows["y"].to_numpy(), EVERY if cutoff is None else plan.task.series.grid.say(cutoff)
     found: list[tuple[object, ...]] = []
-    buyers = float(y.sum())
+    buyers, once = float(y.sum()), np.ones(y.size)
     for who, column in {OURS: P, BASE: BASE, RAW: RAW, **{name: name for name in members}}.items():
-        statistics = statistics_of(y, rows[column].to_numpy(), names=_SCORES)
-        intervals: Mapping[str, Interval] = {}
-        if who == OURS and rng is not None:
-            intervals = cluster_bootstrap(rows[plan.task.account].to_numpy(), statistics, rng=rng).intervals
-        for metric, score in statistics.items():
-            held = intervals.get(metric)
-            value = held.estimate if held else score(np.ones(y.size))
+        for metric, score in statistics_of(y, rows[column].to_numpy(), names=_SCORES).items():
+            held = drawn.intervals[f"{OURS}:{metric}"] if drawn and who == OURS else None
+            value = held.estimate if held else score(once)
             ends = (held.low, held.high) if held else (None, None)
             found.append((at, segment, who, metric, value, *ends, float(rows.height), buyers))
     return found
 
 
-def _gains(
-    plan: PropensityPlan, rows: pl.DataFrame, segment: str, members: list[str], rng: np.random.Generator
-) -> list[tuple[object, ...]]:
-    """Ours less each other, on the same draws of accounts."""
-    if not rows.height or not 0.0 < float(rows["y"].mean()) < 1.0:  # type: ignore[arg-type]
-        return []
-    y = rows["y"].to_numpy()
-    metrics = ("auc", "capture10", "brier", "log_loss")
-    who = {OURS: P, BASE: BASE, **{name: name for name in members}}
-    statistics = {
-        f"{name}:{metric}": score
-        for name, column in who.items()
-        for metric, score in statistics_of(y, rows[column].to_numpy(), names=metrics).items()
-    }
-    pairs = [(f"{OURS}:{metric}", f"{name}:{metric}") for name in who if name != OURS for metric in metrics]
-    drawn = cluster_bootstrap(rows[plan.task.account].to_numpy(), statistics, rng=rng, pairs=pairs)
+def _gains(segment: str, drawn: Bootstrap | None) -> list[tuple[object, ...]]:
+    """Ours less each other."""
     return [
         (segment, a.partition(":")[2], b.partition(":")[0], found.estimate, found.low, found.high)
-        for (a, b), found in drawn.differences.items()
+        for (a, b), found in (drawn.differences if drawn else {}).items()
     ]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -53,11 +53,15 @@ class Planned(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where work is done: the store of finished steps, the number of processes, and who hears of progress."""
+    """Where work is done: the store of finished steps, the number of processes, and who hears of progress.
+
+    learned: what was learned from which content, by digest: a rebuild meets the same content again, and need not learn it twice.
+    """
 
     store: StepStore
     workers: int
     progress: Progress
+    learned: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

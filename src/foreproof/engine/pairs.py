@@ -8,11 +8,12 @@ cutoffs, once that had settled; repeat and whitespace pairs apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from foreproof.core.clock import Moment, ticks, time_column
+from foreproof.core.digest import digest_frame
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.trial import Build, Built, Forecasts
 from foreproof.core.view import Database
@@ -142,7 +143,7 @@ def _said(plan: PropensityPlan, bench: Bench, panel: Pairs, line: Line, rows: pl
         settled = panel.labels(split.calibrate, at=cutoff)
         manifests.append(manifest(task, cutoff, settled.select(CUTOFF, STEP).unique(), role="calibrate"))
         dumps = {member_key(plan, p, job.model.name): r["dumps"] for (p, job), r in done if job.cutoff == cutoff}
-        out[cutoff] = _served(plan, panel, cutoff, points, settled, dumps)
+        out[cutoff] = replace(_served(plan, bench, panel, cutoff, points, settled), dumps=dumps)
     pairs = pl.concat([one.rows for one in out.values()])
     empty = pl.lit(None, dtype=pl.Float64).alias(LEVEL)
     return Forecasts(
@@ -167,11 +168,11 @@ def examples_at(plan: PropensityPlan, panel: Pairs, line: Line, t: Moment, rows:
 
 def _served(
     plan: PropensityPlan,
+    bench: Bench,
     panel: Pairs,
     cutoff: Moment,
     points: pl.DataFrame,
     labels: pl.DataFrame,
-    dumps: Mapping[str, pl.DataFrame],
 ) -> PairServed:
     """Blend and calibrate at one cutoff, from what had been said and had settled."""
     task = plan.task
@@ -182,10 +183,13 @@ def _served(
     settled = settled.with_columns(
         time_column(SETTLED_AT, settle_ticks(task, settled), integer=task.series.grid.integer)
     )
-    chances, settled = learn_chances(plan, settled)
+    key = f"{plan.choice} {plan.calibrators} {digest_frame(settled, keys=index)}"
+    if key not in bench.learned:
+        bench.learned[key] = learn_chances(plan, settled)
+    chances, settled = bench.learned[key]
     rows = say(chances, told.filter(at(cutoff)).sort(index))
     members = [model.name for model in plan.models]
-    return PairServed(rows.select(*index, SEGMENT, *members, RAW, P, BASE), settled, chances, dumps)
+    return PairServed(rows.select(*index, SEGMENT, *members, RAW, P, BASE), settled, chances)
 
 
 def with_segments(panel: Pairs, points: pl.DataFrame, cutoffs: Sequence[Moment]) -> pl.DataFrame:

@@ -168,7 +168,33 @@ def _towards(start: Floats, logits: Floats, outcome: Floats, scale: Scale, half:
 
 
 def _on_simplex(logits: Floats, outcome: Floats, start: Floats) -> Floats:
+    if len(start) == 2 and np.any(logits[:, 0] != logits[:, 1]):
+        share = _between(logits[:, 1], logits[:, 0] - logits[:, 1], outcome)
+        return np.array([share, 1.0 - share])
     return _descended(logits, outcome, start, onto_simplex)
+
+
+def _between(base: Floats, slope: Floats, outcome: Floats) -> float:
+    """The w in [0, 1] with the least mean log loss of sigmoid(base + w slope): Newton's method, kept between two bounds.
+
+    The loss is convex in w, so its derivative rises, and a bound moves to w at each step; where Newton would leave the bounds
+    they are halved.
+    """
+    low, high = 0.0, 1.0
+    edges = [float(slope @ (sigmoid(base + w * slope) - outcome)) for w in (low, high)]
+    if edges[0] >= 0.0 or edges[1] <= 0.0:
+        return low if edges[0] >= 0.0 else high
+    w = 0.5
+    for _ in range(_ROUNDS):
+        p = sigmoid(base + w * slope)
+        rise, bend = float(slope @ (p - outcome)), float((slope * slope) @ (p * (1.0 - p)))
+        low, high = (w, high) if rise < 0.0 else (low, w)
+        ahead = w - rise / bend if bend > 0.0 else low
+        ahead = ahead if low <= ahead <= high else (low + high) / 2.0
+        if abs(ahead - w) < 1e-10:
+            return ahead
+        w = ahead
+    return w
 
 
 def _above_zero(logits: Floats, outcome: Floats, start: Floats) -> Floats:
