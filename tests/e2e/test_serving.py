@@ -126,7 +126,7 @@ def test_a_run_without_a_proof_is_served_only_by_somebodys_name_and_reason(folde
     listed = CliRunner().invoke(
         app, ["runs", "list", "-C", str(folder)], env={"COLUMNS": "200"}, catch_exceptions=False
     )
-    assert "OVERRIDDEN" in listed.output
+    assert "override" in listed.output
     assert "Ann overrode it" in listed.output
     mark(folder, first, "refused")
     with pytest.raises(BadInput, match="refused"):
@@ -151,7 +151,7 @@ def test_a_card_says_what_past_origins_showed_and_what_changed_since_the_card_be
     scores = open_project(folder).catalog.run(second).manifest["scores"]
     assert figures["wape"]["value"] == pytest.approx(scores["wape"])
     assert 0.0 <= figures["coverage of 80%"]["low"] <= figures["coverage of 80%"]["high"] <= 1.0
-    assert len(card["verdicts"]) == 5
+    assert {"rebuild", "coverage"} <= {one["name"] for one in card["verdicts"]}
     assert any("wrong clock" in words for words in card["limits"])
     text = (folder / "runs" / second / "cards" / "index.html").read_text(encoding="utf-8")
     assert "Against the card before" in text

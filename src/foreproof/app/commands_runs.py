@@ -29,7 +29,7 @@ def runs_list(folder: Path) -> None:
         shown = f"{wape:.3f}" if isinstance(wape, float) else ""
         made = str(manifest["finished"])[:19]
         page = f"runs/{manifest['run']}/index.html"
-        mark = ("OVERRIDDEN" if served_words(now) else "served") if now and now["run"] == manifest["run"] else ""
+        mark = ("override" if served_words(now) else "served") if now and now["run"] == manifest["run"] else ""
         table.add_row(manifest["run"], manifest["status"], mark, made, manifest["tag"], manifest["stage"], shown, page)
     out.print(table)
     if served_words(now):

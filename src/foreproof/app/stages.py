@@ -33,7 +33,7 @@ from foreproof.engine.judge import JudgedPairs
 from foreproof.engine.line import Bench, ladder
 from foreproof.engine.pairs import PairServed
 from foreproof.engine.past_lists import Recalled, ReplayedLists
-from foreproof.engine.prove import prove
+from foreproof.engine.prove import Beside, prove
 from foreproof.engine.serve import Served
 from foreproof.engine.shortlist import Listed
 from foreproof.errors import BadInput, ForeproofError
@@ -253,7 +253,8 @@ def gauntlet(work: Work) -> Work:
     build = builder(plan, work.bench)
     repeat = repeat_of(work)
     looks = looks_of(work)
-    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat, looks=looks)
+    beside = Beside(repeat, looks=looks)
+    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, beside=beside)
     return replace(work, verdicts=tuple(verdicts), looks=looks)
 
 

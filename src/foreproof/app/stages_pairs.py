@@ -27,7 +27,7 @@ from foreproof.engine.past_lists import (
     replay_lists,
     thresholds,
 )
-from foreproof.engine.prove import prove
+from foreproof.engine.prove import Beside, prove
 from foreproof.engine.shortlist import list_now
 
 
@@ -73,9 +73,8 @@ def gauntlet(work: Work) -> Work:
     build = pair_builder(plan, work.bench)
     repeat = repeat_of(work)
     looks, safe = looks_of(work), pair_builder(plan.under("safe"), work.bench)
-    verdicts = prove(
-        plan, database_of(work), work.origins, build, progress=work.progress, repeat=repeat, safe=safe, looks=looks
-    )
+    beside = Beside(repeat, safe, looks)
+    verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, beside=beside)
     return replace(work, verdicts=tuple(verdicts), looks=looks)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -24,6 +24,19 @@ from foreproof.workloads.forecast import ForecastPlan
 from foreproof.workloads.propensity import PropensityPlan
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a proof has beside the pipeline.
+
+    repeat: the same build in another process. safe: the same pipeline on SAFE features. looks: at these cutoffs' outcomes, this
+    one included.
+    """
+
+    repeat: Repeat | None = None
+    safe: Build | None = None
+    looks: int = 1
+
+
 def prove(
     plan: ForecastPlan | PropensityPlan,
     database: Database,
@@ -31,16 +44,15 @@ def prove(
     build: Build,
     *,
     progress: Progress,
-    repeat: Repeat | None = None,
-    safe: Build | None = None,
-    looks: int = 1,
+    beside: Beside | None = None,
 ) -> list[Verdict]:
     """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so.
 
-    safe: the same pipeline on SAFE features. looks: at these cutoffs' outcomes, this one included. Statistical alarms are
-    corrected over the whole proof. A leak that the plan plants is planted before anything is judged.
+    Statistical alarms are corrected over the whole proof. A leak that the plan plants is planted before anything is judged.
     """
-    trial = replace(trial_of(plan, database, cutoffs, build, repeat=repeat), safe=safe, looks=looks)
+    given = beside or Beside()
+    trial = trial_of(plan, database, cutoffs, build, repeat=given.repeat)
+    trial = replace(trial, safe=given.safe, looks=given.looks)
     if plan.proof.plant:
         trial = planted(plan.proof.plant, trial)
     checks = suite(plan.proof, trial.kind)
@@ -135,4 +147,4 @@ def remembered(build: Build, *, keeps: Callable[[Database], bool] = lambda datab
     return once
 
 
-__all__ = ["live_of", "prove", "remembered", "trial_of"]
+__all__ = ["Beside", "live_of", "prove", "remembered", "trial_of"]
