@@ -96,7 +96,8 @@ def _cutoff(project: Project, dataset: Any) -> Moment:
     """The one cutoff of all chunks; only keys and clocks are read."""
     plan = project.forecast
     contract = next(c for c in plan.contracts if c.name == plan.task.series.table)
-    clocks: Any = pl.from_arrow(dataset.to_table(columns=[*contract.keys, HAPPENED, KNOWN, DELETED, BATCH]))
+    columns = list(dict.fromkeys([*contract.keys, HAPPENED, KNOWN, DELETED, BATCH]))
+    clocks: Any = pl.from_arrow(dataset.to_table(columns=columns))
     return latest_cutoff(plan, Database({contract.name: Table(contract, clocks)}))
 
 

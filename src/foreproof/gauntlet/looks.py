@@ -41,8 +41,8 @@ class Looks:
 
     def _judge(self, trial: Trial) -> Verdict:
         looks = max(self.looks, trial.looks)
-        if looks < 1:
-            raise BadInput("looks", found=str(looks), wanted="at least 1: this look counts")
+        if min(self.looks, trial.looks) < 1:
+            raise BadInput("looks", found=str(self.looks), wanted="at least 1: this look counts")
         gains = gain_scores(trial)
         raw = max(score.p_above(0.0) for score in gains.values())
         p = smallest(raw, looks)
