@@ -69,7 +69,8 @@ def meaning(run: Run, verdicts: Sequence[Verdict]) -> str:
         case "failed":
             return "Do not use these numbers: at least one check found what an honest prediction cannot have."
         case "not proven" if left:
-            return f"{len(left)} check{'s' if len(left) > 1 else ''} did not run, so this run as a whole proves nothing and is not served."
+            many = "1 check" if len(left) == 1 else f"{len(left)} checks"
+            return f"{many} did not run, so this run as a whole proves nothing and is not served."
         case "not proven" if not any(verdict.outcome == "not proven" for verdict in verdicts):
             return "The plan plants a leak on purpose, and no check saw it: this is served to nobody."
         case "not proven":
