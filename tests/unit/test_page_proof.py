@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from foreproof.app.page_proof import charts, controls, failures, meaning, proof_page, tiles, write_proof
+from foreproof.app.page_proof import charts, controls, failures, meaning, proof_page, suspect, tiles, write_proof
 from foreproof.app.proof_words import QUESTIONS, fault_of
 from foreproof.app.verdicts import exit_code, fault_words, grouped, row_of, summary_words, verdict_grid
 from foreproof.core.run import Environment, Run, verdict_status
@@ -240,4 +240,19 @@ def test_the_page_says_what_the_outcome_means(verdicts: list[Verdict], words: st
 
 
 def test_a_planted_leak_that_no_check_saw_is_said() -> None:
-    assert "plants a leak" in meaning(replace(run_of([REPLAY]), status="not proven"), [REPLAY])
+    run = replace(run_of([REPLAY]), status="not proven")
+    assert "planted on purpose, and no check saw it" in meaning(run, [REPLAY])
+    assert "plants the leak <code>peek</code>" in proof_page(run, [REPLAY], planted="peek")
+    assert "plants the leak" not in proof_page(run, [REPLAY])
+
+
+def test_the_feature_that_most_failed_checks_name_is_told_first() -> None:
+    also = replace(FAILED, name="replay", evidence={"part": "features", "column": "sum_7", "cutoff": "2024-03-01"})
+    other = Verdict("single feature", "failed", 0.99, 0.97, "w", {"feature": "copy"}, "statistical")
+    people = replace(FAILED, name="same population", evidence={"part": "population", "column": "shop", "cutoff": "c"})
+    fine = replace(other, outcome="passed")
+    assert suspect([other, also, FAILED, people]) == (
+        "Look at the feature sum_7 first: 2 of the failed checks name it; at cutoff 2024-03-01 it knew rows up to 2024-03-08."
+    )
+    assert suspect([other, fine]) == "Look at the feature copy first: 1 of the failed checks names it."
+    assert suspect([fine, people, REPLAY]) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -28,15 +29,18 @@ _SHOWN = {
 }
 
 
-def write_proof(run: Run, verdicts: Sequence[Verdict], folder: Path) -> None:
-    """`proof/index.html` under a run's folder: one file that loads nothing. Nothing where nothing was proven."""
+def write_proof(run: Run, verdicts: Sequence[Verdict], folder: Path, *, planted: str = "") -> None:
+    """`proof/index.html` under a run's folder: one file that loads nothing. Nothing where nothing was proven.
+
+    planted: the leak of the zoo that the plan plants on purpose.
+    """
     if not verdicts:
         return
     (folder / FOLDER).mkdir()
-    (folder / FOLDER / "index.html").write_text(proof_page(run, verdicts), encoding="utf-8")
+    (folder / FOLDER / "index.html").write_text(proof_page(run, verdicts, planted=planted), encoding="utf-8")
 
 
-def proof_page(run: Run, verdicts: Sequence[Verdict]) -> str:
+def proof_page(run: Run, verdicts: Sequence[Verdict], *, planted: str = "") -> str:
     """The page as text, the same for the same verdicts."""
     from jinja2 import Environment
 
@@ -51,6 +55,8 @@ def proof_page(run: Run, verdicts: Sequence[Verdict]) -> str:
             run=run,
             summary=summary_words(verdicts),
             meaning=meaning(run, verdicts),
+            suspect=suspect(verdicts),
+            planted=planted,
             tiles=tiles(verdicts),
             failures=failures(verdicts),
             groups=groups,
@@ -72,11 +78,39 @@ def meaning(run: Run, verdicts: Sequence[Verdict]) -> str:
             many = "1 check" if len(left) == 1 else f"{len(left)} checks"
             return f"{many} did not run, so this run as a whole proves nothing and is not served."
         case "not proven" if not any(verdict.outcome == "not proven" for verdict in verdicts):
-            return "The plan plants a leak on purpose, and no check saw it: this is served to nobody."
+            return "A leak was planted on purpose, and no check saw it: this is served to nobody."
         case "not proven":
             return "No check found a fault, but at least one could not decide, or did not see the fault that was planted for it."
         case _:
             return "The run ended early: what is here was found before it did."
+
+
+def suspect(verdicts: Sequence[Verdict]) -> str:
+    """The feature that most of the failed checks name, and up to when it knew; empty where none names one."""
+    named = Counter[str]()
+    knew: dict[str, str] = {}
+    for verdict in verdicts:
+        found = verdict.evidence
+        name = found.get("column", found.get("feature"))
+        if verdict.outcome == "failed" and isinstance(name, str) and found.get("part", "features") == "features":
+            named[name] += 1
+            knew |= {name: str(found["knew"])} if "knew" in found else {}
+    if not named:
+        return ""
+    name, count = named.most_common(1)[0]
+    words = f"Look at the feature {name} first: {count} of the failed checks name{'s' if count == 1 else ''} it"
+    return (
+        f"{words}; at cutoff {_cutoff(verdicts, name)} it knew rows up to {knew[name]}."
+        if name in knew
+        else f"{words}."
+    )
+
+
+def _cutoff(verdicts: Sequence[Verdict], name: str) -> str:
+    """The cutoff at which the check that says when a feature knew found it."""
+    return next(
+        str(v.evidence["cutoff"]) for v in verdicts if "knew" in v.evidence and v.evidence.get("column") == name
+    )
 
 
 def tiles(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
@@ -265,4 +299,4 @@ _DRAWN: Mapping[str, Callable[[Verdict], Drawn]] = {
 }
 
 
-__all__ = ["FOLDER", "charts", "controls", "failures", "meaning", "proof_page", "tiles", "write_proof"]
+__all__ = ["FOLDER", "charts", "controls", "failures", "meaning", "proof_page", "suspect", "tiles", "write_proof"]

@@ -211,7 +211,7 @@ def _write(run: Run, work: Work, diary: _Diary, folder: Path) -> dict[str, str]:
     write = write_page if work.project.plan.workload == "forecast" else write_pairs_page
     write(run, work, tables, folder, head=log_head(work.project))
     write_cards(run, work, folder)
-    write_proof(run, work.verdicts, folder)
+    write_proof(run, work.verdicts, folder, planted=planted_in(work))
     diary.write(folder / "logs.jsonl")
     return artefacts.canonical_digests(work, tables, metrics)
 
