@@ -35,7 +35,7 @@ FEATURES = [{"feature": f"f{k}", "gain": k / 10, "safe": k % 2 == 0, "declared":
 IMPORTANCE = [{"feature": f"f{k}<b>", "early": k / 10, "late": -k / 10} for k in range(14)]
 EVIDENCE: dict[str, dict[str, Any]] = {
     "permutation": {"null": [0.5, 0.51, 0.52], "score": 0.7, "p_signal": 0.001},
-    "cliff": {"curves": {1: CURVE, 14: CURVE}},
+    "cliff": {"curves": {1: CURVE, 2: CURVE, 14: CURVE}},
     "shift grid": {"curve": CURVE, "gains": CURVE},
     "stability": {"importance": IMPORTANCE, "feature": "f3"},
     "safe ablation": {"scores": PAIR},
@@ -188,6 +188,14 @@ def test_keys_that_went_through_json_draw_the_same_curves() -> None:
     (cliff,) = (one for one in statistical() if one.name == "cliff")
     read = replace(cliff, evidence={"curves": {str(step): rows for step, rows in cliff.evidence["curves"].items()}})
     assert list(charts([cliff])) == list(charts([read]))
+    (drawn,) = charts([read])
+    places = [drawn["svg"].index(f"shift by {step}<") for step in (1, 2, 14)]
+    assert places == sorted(places)
+
+
+def test_the_ten_features_that_matter_most_are_drawn_with_their_names() -> None:
+    (drawn,) = (one for one in charts(list(statistical())) if one["name"] == "stability")
+    assert [k for k in range(14) if f"f{k}&lt;b&gt;" in drawn["svg"]] == list(range(4, 14))
 
 
 class Tags(HTMLParser):

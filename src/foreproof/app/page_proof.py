@@ -196,7 +196,7 @@ def _permutation(verdict: Verdict) -> Drawn:
 
 def _cliff(verdict: Verdict) -> Drawn:
     curves = verdict.evidence["curves"]
-    lines = {f"{step} steps": curves[step] for step in sorted(curves, key=int)}
+    lines = {f"shift by {step}": curves[step] for step in sorted(curves, key=int)}
     yield (
         plots_proof.curves(lines, x="age of the rows in steps (below 0: they know the future)", y="score"),
         "Score of rows made so many steps too early, or too late (left of 0, true foresight). Honest knowledge fades from 0 on; "
