@@ -137,6 +137,48 @@ def test_every_group_has_a_card_whose_figures_are_those_of_the_chances(outcome: 
     assert top[0]["threshold"] >= top[1]["threshold"] >= top[2]["threshold"]
 
 
+def test_a_card_says_what_its_group_believes_how_near_it_reads_and_who_is_listed(outcome: Outcome) -> None:
+    cards = {card["group"]: card for card in read_cards(outcome.folder)}
+    last = table(outcome, "choices").filter(
+        pl.col("segment") == "whitespace", pl.col("cutoff") == pl.col("cutoff").max()
+    )
+    believed = {row["kind"]: row for row in last.iter_rows(named=True)}
+    on_list = dict(table(outcome, "list").select("kind", "badge").iter_rows())
+    for group in GROUPS:
+        made, choice = cards[group]["made"], believed[group]
+        assert (made["estimator"], made["why"], cards[group]["badge"]) == (
+            choice["estimator"],
+            choice["why"],
+            choice["badge"],
+        )
+        assert made["calibration"].startswith(choice["calibrator"])
+        assert on_list.get(group, choice["badge"]) == choice["badge"]
+        assert made["safe state"].startswith("full: not SAFE")
+        assert "3 folds of accounts" in made["folds"]
+        assert "0 accounts on both sides" in made["folds"]
+    rows = {row["group"]: row for row in cards[""]["tables"]["what each group believes"]}
+    assert {group: row["badge"] for group, row in rows.items()} == {g: cards[g]["badge"] for g in GROUPS}
+    assert [row["fold"] for row in cards[""]["tables"]["folds at the last cutoff"]] == [0, 1, 2]
+    assert cards[""]["tables"]["fairness of the list"] == table(outcome, "list_fairness").to_dicts()
+    shares = [row["listed"] for g in GROUPS for row in cards[g]["tables"]["fairness of the list"]]
+    assert sum(shares) == pytest.approx(table(outcome, "list")["kind"].n_unique())
+
+
+def test_a_run_leaves_a_proof_page_that_says_what_each_check_found(outcome: Outcome) -> None:
+    text = (outcome.folder / "proof" / "index.html").read_text(encoding="utf-8")
+    for verdict in outcome.run.verdicts:
+        assert f"<b>{verdict.name}</b>" in text
+    for words in ("Planted faults", "Replay inflation", "labels exchanged, 999 times", "earlier cutoffs"):
+        assert words in text
+    idle = [verdict.name for verdict in outcome.run.verdicts if verdict.outcome == "not applicable"]
+    assert idle, "a shop of half a year is too short for some checks"
+    page = outcome.page.read_text(encoding="utf-8")
+    assert 'href="proof/index.html"' in page
+    assert page.count('<span class="badge not-applicable">not applicable</span>') == len(idle)
+    assert "did not run" not in page
+    assert "proof/index.html" in {artefact.path for artefact in outcome.run.artefacts}
+
+
 def test_a_second_run_gives_the_same_bytes(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREPROOF_WORKERS", "1")
     again = execute(open_project(outcome.folder.parents[1]), progress=Silent())

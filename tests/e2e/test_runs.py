@@ -48,6 +48,8 @@ def test_a_run_leaves_everything_beside_its_page(ran: Path) -> None:
     asked = [verdict for verdict in manifest["verdicts"] if verdict["outcome"] != "not applicable"]
     assert all(verdict["control_caught"] for verdict in asked)
     assert set(names_of("quantity", "structural")) <= {verdict["name"] for verdict in asked}
+    proof = (folder / "proof" / "index.html").read_text(encoding="utf-8")
+    assert proof.count(": caught</b>") == len(asked)
     evidence = {verdict["name"]: verdict["evidence"] for verdict in manifest["verdicts"]}
     assert evidence["replay"]["inflation"]["estimate"] == 0.0
     assert evidence["repetition"]["process"] is True
@@ -66,6 +68,20 @@ def test_a_proof_with_a_check_left_out_is_never_proven_and_never_served(copy: Pa
     assert (outcomes["overlap"][0], outcomes["gap law"][0]) == ("passed", "passed")
     assert outcomes["rebuild"] == ("not proven", "not asked for (proof.only)")
     assert [json.loads(path.read_text(encoding="utf-8")) for path in copy.glob("**/served.json")] == before
+
+
+def test_the_structural_tier_in_ci_fails_by_a_line_of_words_where_a_card_is_missing(copy: Path) -> None:
+    words = ("prove", "--ci", "--fail-on", "cards", "--fail-on", "base rate")
+    done = foreproof(*words, folder=copy)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (last,) = [line for line in done.stdout.splitlines() if line.startswith("ci: ")]
+    assert "11 checks, 11 planted faults caught, 0 faults found" in last
+    kept = list(copy.glob("served/*/cards"))
+    assert len(kept) == 1
+    shutil.rmtree(kept[0])
+    done = foreproof(*words, folder=copy)
+    assert done.returncode == 1
+    assert f"ci: cards: the served run {kept[0].parent.name} has no card" in done.stdout
 
 
 def test_a_repeat_gives_equal_digests(ran: Path) -> None:

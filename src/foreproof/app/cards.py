@@ -17,12 +17,14 @@ from foreproof.app.page_base import html_table
 from foreproof.app.project import Project
 from foreproof.app.stages import Work, before_final, cutoff_of
 from foreproof.core.run import Run
-from foreproof.engine.cards import forecast_card, pair_cards
+from foreproof.engine.cards import PairFacts, forecast_card, pair_cards
 from foreproof.engine.decide import origins
 from foreproof.errors import BadInput
-from foreproof.explain import Card, compare
+from foreproof.explain import Card, Rows, compare
 
 FOLDER = "cards"
+_HEADS = {"mean_p": "said", "mean_y": "seen", "n": "pairs"}
+_WIDE = 6
 
 
 def cards_of(run: Run, work: Work) -> list[Card]:
@@ -34,8 +36,14 @@ def cards_of(run: Run, work: Work) -> list[Card]:
     if work.judged is None:
         return []
     past = origins(work.chances, before=cutoff_of(work))
-    beliefs = work.listed.beliefs if work.listed is not None else pl.DataFrame()
-    return pair_cards(work.project.propensity, run, before_final(work), past, beliefs, work.verdicts)
+    facts = PairFacts(
+        before_final(work),
+        past,
+        now=work.chances.get(cutoff_of(work)),
+        listed=work.listed,
+        folds=work.folds.manifest if work.folds is not None else {},
+    )
+    return pair_cards(work.project.propensity, run, facts, work.verdicts)
 
 
 def write_cards(run: Run, work: Work, folder: Path) -> None:
@@ -91,10 +99,17 @@ def _page(cards: Sequence[Card], before: Mapping[str, Mapping[str, Any]]) -> str
     parts = []
     for card in cards:
         changes = compare(card, before[card.group]) if card.group in before else []
-        tables = {title: html_table(pl.DataFrame(list(rows))) for title, rows in card.tables.items() if rows}
+        tables = [_table(title, rows) for title, rows in card.tables.items() if rows]
         changed = html_table(pl.DataFrame(changes, infer_schema_length=None)) if changes else ""
         parts.append({"card": card, "file": file_of(card), "tables": tables, "changes": changed})
     return Environment(autoescape=True).from_string(text).render(parts=parts, first=cards[0])
+
+
+def _table(title: str, rows: Rows) -> dict[str, Any]:
+    """A table of a card for the page: `title`, `html`, `wide`."""
+    frame = pl.DataFrame(list(rows), infer_schema_length=None)
+    frame = frame.rename({name: _HEADS.get(name, name) for name in frame.columns})
+    return {"title": title, "html": html_table(frame), "wide": frame.width > _WIDE}
 
 
 __all__ = ["FOLDER", "cards_of", "earlier", "file_of", "read_cards", "shown", "write_cards"]

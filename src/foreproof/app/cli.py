@@ -11,9 +11,10 @@ import typer
 
 from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
 from foreproof.app.audit import Asked, show_audit
+from foreproof.app.ci import prove_ci
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.engine.prequential import FreezeTerms
-from foreproof.errors import ForeproofError
+from foreproof.errors import BadInput, ForeproofError
 
 Horizon = Annotated[int | None, typer.Option(help="steps ahead, instead of the plan's")]
 Policy = Annotated[str | None, typer.Option(help="one policy of features for every group, instead of the plan's")]
@@ -106,8 +107,19 @@ def prove(
     horizon: Horizon = None,
     tag: Tag = "",
     parent: Parent = "",
+    ci: Annotated[bool, typer.Option("--ci", help="the structural tier alone, a line for each fault")] = False,
+    fail_on: Annotated[
+        list[str] | None, typer.Option(help="with --ci, also: permutation, base rate or cards; may come again")
+    ] = None,
 ) -> None:
     """Backtest, then run every check beside its planted fault; exit code 1 where one fails."""
+    if fail_on and not ci:
+        raise BadInput("--fail-on", found="no --ci", wanted="both", fix="foreproof prove --ci --fail-on permutation")
+    if ci:
+        if only or plant:
+            found = "--only" if only else "--plant"
+            raise BadInput("--ci", found=f"{found} beside it", wanted="one of them")
+        raise typer.Exit(prove_ci(project, fail_on=fail_on or (), horizon=horizon, tag=tag, parent=parent))
     code = commands.run(project, until="prove", horizon=horizon, tag=tag, parent=parent, only=only or (), plant=plant)
     raise typer.Exit(code)
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from foreproof.app import plots
 from foreproof.app.stages import Work
+from foreproof.app.verdicts import grouped, summary_words
 from foreproof.core.run import Run
 
 
@@ -39,7 +40,7 @@ def write_html(
         "summary": _summary(run, work),
         "head": head,
         "plan_text": work.project.plan.text(),
-        "verdicts": work.verdicts,
+        "verdict_groups": grouped(work.verdicts),
         "findings": [finding.as_dict() for finding in work.findings],
         "tables": _data(work),
         "cleaning": html_table(work.cleaning) if work.cleaning.height else "",
@@ -54,11 +55,7 @@ def _summary(run: Run, work: Work) -> str:
         return f"Stopped at {run.stage}: {run.error['object']}: {run.error['found']}. {run.error['fix']}"
     if not work.verdicts:
         return f"Ran up to {run.stage}; nothing is served without a proof."
-    caught = sum(bool(verdict.control_caught) for verdict in work.verdicts)
-    passed = sum(verdict.outcome == "passed" for verdict in work.verdicts)
-    ran = sum(verdict.control_caught is not None for verdict in work.verdicts)
-    left = f" {len(work.verdicts) - ran} checks did not run." if ran < len(work.verdicts) else ""
-    return f"{passed} of {len(work.verdicts)} checks passed; {caught} of {ran} planted faults caught.{left}"
+    return summary_words(work.verdicts)
 
 
 def tile(label: str, value: str, note: str) -> dict[str, str]:

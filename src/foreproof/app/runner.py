@@ -29,6 +29,7 @@ from foreproof.app.history import mirror_run
 from foreproof.app.keeping import keep_rows
 from foreproof.app.page import write_page
 from foreproof.app.page_pairs import write_pairs_page
+from foreproof.app.page_proof import write_proof
 from foreproof.app.project import Project
 from foreproof.app.serving import promote
 from foreproof.app.stages import STAGES, Work
@@ -210,6 +211,7 @@ def _write(run: Run, work: Work, diary: _Diary, folder: Path) -> dict[str, str]:
     write = write_page if work.project.plan.workload == "forecast" else write_pairs_page
     write(run, work, tables, folder, head=log_head(work.project))
     write_cards(run, work, folder)
+    write_proof(run, work.verdicts, folder, planted=planted_in(work))
     diary.write(folder / "logs.jsonl")
     return artefacts.canonical_digests(work, tables, metrics)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from foreproof.core.clock import Moment
+from foreproof.core.clock import Moment, ticks
 from foreproof.core.clusters import cluster_bootstrap, statistics_of
 from foreproof.core.run import Run
 from foreproof.core.score_binary import reliability
 from foreproof.core.trial import Built, Verdict
-from foreproof.decisions.shortlist import BADGE
 from foreproof.engine.backtest import Scored
+from foreproof.engine.card_parts import belief_words, fair_rows, fold_rows, fold_words, safe_state, safe_words
+from foreproof.engine.chances import HEURISTIC, MODEL
 from foreproof.engine.judge import judged_rows
 from foreproof.engine.pairs import BASE, P, PairServed
+from foreproof.engine.shortlist import Listed
 from foreproof.errors import BadInput
 from foreproof.explain import Card, Figure, known_limits
 from foreproof.workloads.forecast import OURS, ForecastPlan
@@ -45,6 +49,9 @@ def forecast_card(plan: ForecastPlan, run: Run, scored: Scored, verdicts: Sequen
         "predicts": f"{task.series.value} of {task.series.table}, by {', '.join(task.entity) or 'one series'}, "
         f"{task.horizon} steps ahead",
         "members": ", ".join(model.name for model in plan.models),
+        "safe state": safe_words(plan.features, horizon=task.horizon),
+        "calibration": "conformal: quantiles of residuals at settled origins, a step's own from "
+        f"{plan.calibration.enough} on, else with its neighbours'; how often they held stands beside",
         "splits": f"{backtest.origins} past origins {backtest.every} steps apart, each with models and weights of its own; "
         f"intervals from up to {backtest.calibrations} settled origins before it",
         "gap law": f"a label is used once origin + step + delay ({task.delay}) has passed",
@@ -67,55 +74,82 @@ def forecast_card(plan: ForecastPlan, run: Run, scored: Scored, verdicts: Sequen
     )
 
 
-def pair_cards(
-    plan: PropensityPlan,
-    run: Run,
-    built: Built,
-    served: Mapping[Moment, PairServed],
-    beliefs: pl.DataFrame,
-    verdicts: Sequence[Verdict],
-) -> list[Card]:
+@dataclass(frozen=True, slots=True)
+class PairFacts:
+    """What a run made, for its cards.
+
+    served: at the past cutoffs, judged by `built`. now: at the cutoff that is served; without it the last past one. listed: the
+    list, folds: the manifest of `engine.folds`; both may be missing.
+    """
+
+    built: Built
+    served: Mapping[Moment, PairServed]
+    now: PairServed | None = None
+    listed: Listed | None = None
+    folds: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def latest(self) -> PairServed:
+        """What is served, or would have been."""
+        return self.now or self.served[max(self.served, key=ticks)]
+
+
+def pair_cards(plan: PropensityPlan, run: Run, facts: PairFacts, verdicts: Sequence[Verdict]) -> list[Card]:
     """A card for all groups, then one a group.
 
-    served: at the past cutoffs, judged by `built`. beliefs: those of the list, or empty. Figures are of whitespace pairs over
-    all past cutoffs, with intervals that draw whole accounts (300 draws). Raises BadInput where no past cutoff was judged.
+    Figures are of whitespace pairs over all past cutoffs, with intervals that draw whole accounts (300 draws). The badge is that
+    of the group's choice. Raises BadInput where no past cutoff was judged.
     """
-    rows = judged_rows(plan, built, served).filter(pl.col(SEGMENT) == WHITESPACE)
+    rows = judged_rows(plan, facts.built, facts.served).filter(pl.col(SEGMENT) == WHITESPACE)
     group = plan.task.group
-    badges: dict[str, str] = {}
-    if BADGE in beliefs.columns:
-        badges = dict(beliefs.select(group, BADGE).unique(maintain_order=True).iter_rows())
-    latest = served[max(served, key=str)]
-    parts: list[tuple[str, pl.DataFrame]] = [("", rows)]
-    parts += [(str(name), part) for (name,), part in rows.sort(group).group_by([group], maintain_order=True)]
-    return [_pair_card(plan, run, (name, badges.get(name, "model")), part, latest, verdicts) for name, part in parts]
+    parts = [(str(name), part) for (name,), part in rows.sort(group).group_by([group], maintain_order=True)]
+    cards = [_pair_card(plan, run, name, part, facts) for name, part in parts]
+    whole = _pair_card(plan, run, "", rows, facts)
+    whole = replace(whole, tables={**whole.tables, "what each group believes": [_belief(card) for card in cards]})
+    whole = replace(whole, tables={**whole.tables, "folds at the last cutoff": fold_rows(facts.folds)})
+    proof = {"verdicts": tuple(verdicts), "inflation": inflation_of(verdicts), "limits": known_limits(verdicts)}
+    return [replace(card, **proof) for card in (whole, *cards)]  # type: ignore[arg-type]
 
 
-def _pair_card(
-    plan: PropensityPlan,
-    run: Run,
-    whose: tuple[str, str],
-    rows: pl.DataFrame,
-    latest: PairServed,
-    verdicts: Sequence[Verdict],
-) -> Card:
-    task, backtest, (name, badge) = plan.task, plan.backtest, whose
-    chosen = latest.chances.own.get((WHITESPACE, name)) or latest.chosen.get(WHITESPACE)
+def _belief(card: Card) -> dict[str, Any]:
+    """One row of the table of all groups."""
+    figures = {figure.name: figure for figure in card.figures}
+    error, rate = figures.get("calibration_mae"), figures["base rate"]
+    return {
+        "group": card.group,
+        "badge": card.badge,
+        "policy": card.made["policy"],
+        "estimator": card.made.get("estimator", "-"),
+        "calibration": card.made["calibration"],
+        "calibration error": error.value if error else None,
+        "base rate": rate.value,
+        "buyers": rate.n,
+    }
+
+
+def _pair_card(plan: PropensityPlan, run: Run, name: str, rows: pl.DataFrame, facts: PairFacts) -> Card:
+    task, backtest = plan.task, plan.backtest
+    chances = facts.latest.chances
+    choice = chances.own.get((WHITESPACE, name))
     policies = (plan.policies.of(name),) if name else plan.policies.used
     kept = frozenset().union(*(plan.names_under(policy) for policy in policies))
     figures, top = _pair_figures(rows, task.account, seed=plan.plan.seed)
     where = f" in {name}" if name else ""
     made = {
         "predicts": f"a purchase{where} over (cutoff, cutoff + {task.horizon}] by an account without one in {task.owned} steps",
-        "features": f"policy {' and '.join(policies)}: {len(kept)} features, {len(plan.declared)} declared",
+        "policy": " and ".join(policies),
+        "features": f"{len(kept)}, {len(plan.declared)} declared",
+        "safe state": safe_state(plan, policies),
         "members": ", ".join(model.name for model in plan.models),
-        "calibration": chosen.why if chosen else "none",
+        **belief_words(choice, chances.chosen.get(WHITESPACE)),
         "splits": f"{backtest.origins} past cutoffs {backtest.every} steps apart, members fitted on {backtest.examples} earlier "
         f"ones, blend and calibrator on {backtest.calibrations} settled ones",
+        "folds": fold_words(plan, facts.folds),
         "purge": f"a label is used once cutoff + {task.horizon} + delay ({task.delay}) has passed",
     }
     both = rows.height > 0 and 0.0 < float(rows["y"].sum()) < rows.height
     told = reliability(rows["y"].to_numpy(), rows[P].to_numpy()).to_dicts() if both else []
+    fair = fair_rows(facts.listed, task.group, name)
     return Card(
         name=run.name,
         workload=run.workload,
@@ -123,15 +157,12 @@ def _pair_card(
         cutoff=run.cutoff,
         status=run.status,
         group=name,
-        badge=badge,
+        badge=choice.badge if choice else MODEL if not name else HEURISTIC,
         intended=f"Ranking accounts to be called{where}, and the chance of a purchase. Not for refusing service, "
         "prices or credit, and not a measure of what a call changes.",
         made={**made, **_common(run)},
         figures=tuple(figures),
-        tables={"top of the list": top, "said against seen": told},
-        verdicts=tuple(verdicts),
-        inflation=inflation_of(verdicts),
-        limits=known_limits(verdicts),
+        tables={"top of the list": top, "fairness of the list": fair, "said against seen": told},
         links=_links(run),
     )
 
@@ -195,4 +226,4 @@ def _links(run: Run) -> dict[str, str]:
     }
 
 
-__all__ = ["SHARES", "forecast_card", "inflation_of", "pair_cards"]
+__all__ = ["SHARES", "PairFacts", "forecast_card", "inflation_of", "pair_cards"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from foreproof.explain.card import Card, Figure, compare, known_limits
+from foreproof.explain.card import Card, Figure, Rows, compare, known_limits
 
-__all__ = ["Card", "Figure", "compare", "known_limits"]
+__all__ = ["Card", "Figure", "Rows", "compare", "known_limits"]
