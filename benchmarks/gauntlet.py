@@ -389,8 +389,8 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     options.sets = [name for name in options.sets.split(",") if name] or list(SETS[:1] if options.quick else SETS)
     if unknown := [name for name in options.sets if name not in SETS]:
         arguments.error(f"--sets: {unknown[0]}; wanted some of {','.join(SETS)}")
-    options.seeds = options.seeds or (2 if options.quick else 10)
-    options.clean = options.clean or (4 if options.quick else 34)
+    options.seeds = (2 if options.quick else 10) if options.seeds is None else options.seeds
+    options.clean = (4 if options.quick else 34) if options.clean is None else options.clean
     return options
 
 

@@ -119,13 +119,13 @@ def test_a_safe_build_of_the_same_features_loses_nothing() -> None:
 
 def test_nothing_declared_few_entities_and_a_quantity_where_a_chance_is_wanted_prove_nothing() -> None:
     silent = replace(honest("chance"), nearness={})
-    assert SafeAblation()(silent).outcome == Adjacency()(silent).outcome == "not proven"
+    assert SafeAblation()(silent).outcome == Adjacency()(silent).outcome == "not applicable"
     assert "nearness" in SafeAblation()(silent).words
-    assert Embargo()(honest("quantity")).outcome == "not proven"
+    assert Embargo()(honest("quantity")).outcome == "not applicable"
     few = quantity_trial(1, series=6)
-    assert SingleFeature()(few).outcome == Permutation()(few).outcome == "not proven"
+    assert SingleFeature()(few).outcome == Permutation()(few).outcome == "not applicable"
     one = replace(honest("chance"), cutoffs=honest("chance").cutoffs[:1], build=_from(honest("chance")))
-    assert SingleFeature()(one).outcome == "not proven"
+    assert SingleFeature()(one).outcome == "not applicable"
 
 
 def _from(trial: Trial):
