@@ -183,7 +183,9 @@ def market_sample(folder: Path, seed: int, *, symbols: int = 12, days: int = 250
     dates = rows["date"].unique().sort()
     first = int(np.random.default_rng(seed).integers(0, len(dates) - days))
     rows = rows.filter(pl.col("date").is_between(dates[first], dates[first + days - 1]))
-    gone = (pl.col("symbol") == names.sort()[0]) & (pl.col("date") > dates[first + days - 25])
+    # One that trades through the whole window: who is not there at the cutoffs cannot leave after them.
+    there = rows.group_by("symbol").len().filter(pl.col("len") == days)["symbol"].min()
+    gone = (pl.col("symbol") == pl.lit(there)) & (pl.col("date") > dates[first + days - 25])
     adjusted = pl.col("adj_close") / pl.col("close")
     # A ratio of two rounded prices is 1 but for noise on days without a dividend or a split.
     factor = (adjusted.shift(1) / adjusted).over("symbol").fill_null(1.0)
