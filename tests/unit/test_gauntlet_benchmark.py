@@ -42,14 +42,31 @@ def test_without_words_all_sets_run_and_a_quick_run_is_one_set_with_two_seeds(ga
         gauntlet.options_of(["--sets", "moon"])
 
 
-def test_the_statistical_suite_is_corrected_by_holm_and_the_exact_one_is_not(gauntlet: ModuleType) -> None:
+def test_the_statistical_suite_is_judged_as_a_whole_proof_is(gauntlet: ModuleType) -> None:
     weak = [said(f"s{i}", "failed", tier="statistical", p=0.03) for i in range(3)]
-    assert gauntlet.rings(weak)["statistical"] is False  # 3 x .03 > .05
-    assert gauntlet.rings([*weak, said("s9", "failed", tier="statistical", p=0.012)])["statistical"]
+    assert gauntlet.rings(gauntlet.finalised(weak))["statistical"] is False  # 3 x .03 > .05
+    strong = said("s9", "failed", tier="statistical", p=0.012)
+    assert gauntlet.rings(gauntlet.finalised([*weak, strong]))["statistical"]
     assert gauntlet.rings([said("rule", "failed", tier="statistical")])["statistical"]
     rang = gauntlet.rings([said("rebuild", "failed"), said("overlap", "passed")])
     assert (rang["structural"], rang["all"], rang["classic"], rang["rebuild"]) == (True, True, False, True)
+    assert "statistical" not in rang  # none of that tier ran
     assert gauntlet.rings([said("overlap", "failed")])["classic"]
+
+
+def test_a_check_of_how_good_a_prediction_is_stands_in_the_matrix_and_counts_in_no_suite(gauntlet: ModuleType) -> None:
+    rang = gauntlet.rings([said("calibration", "failed", tier="statistical"), said("rebuild", "passed")])
+    assert rang == {"calibration": True, "rebuild": False, "structural": False, "all": False}
+    head, rows = gauntlet.matrix([("toy", "clean", [said("calibration", "failed"), said("rebuild", "passed")])])
+    assert (head, rows) == (["leak", "runs", "calibration", "listed as"], [["clean", "1", "1", ""]])
+
+
+def test_a_sample_is_not_begun_when_time_is_up_and_the_summary_counts_what_ran(gauntlet: ModuleType) -> None:
+    jobs = gauntlet.jobs_of(["retail"], FOLDER, seeds=1, clean=2, until=0.0)
+    assert [(job.seed, job.honest) for job in jobs] == [(1, True), (1, False), (2, True)]
+    assert gauntlet.all_runs(jobs, workers=1) == []
+    rows = gauntlet.rates([("toy", "clean", [said("rebuild", "passed")])] * 3)
+    assert gauntlet.summary(rows, ["toy"])[1][0] == ["toy", "structural", "", "0 of 3: 0.0% (0.0% to 70.8%)"]
 
 
 def test_rates_have_exact_intervals_and_a_leak_that_is_missed_falls_short(gauntlet: ModuleType) -> None:
@@ -87,8 +104,9 @@ def test_a_small_market_runs_through_with_its_matrix_and_rows(
         for n in ("centred_volatility",)
     ]
     runs.append(("us_equities", "clean", list(gauntlet._audited(gauntlet.honest, sample))))
-    gauntlet.print_matrix(runs)
-    assert "control.centred_volatility" in capsys.readouterr().out
+    for markdown in (False, True):
+        gauntlet.print_grid("Leaks by checks", gauntlet.matrix(runs), markdown=markdown)
+        assert "centred_volatility" in capsys.readouterr().out
     rows = gauntlet.rates(runs)
     gauntlet.write_json(rows, tmp_path / "rows.json")
     flat = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))

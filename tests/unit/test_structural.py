@@ -31,7 +31,7 @@ from foreproof.gauntlet import (
 )
 from foreproof.gauntlet.duplicates import same_series
 from foreproof.gauntlet.inflation import inflation
-from foreproof.gauntlet.intervals import without_period
+from foreproof.gauntlet.intervals import apart, without_periods
 from foreproof.gauntlet.limits import Proof
 from foreproof.gauntlet.registry import REGISTRY, names_of, suite
 from foreproof.gauntlet.same import digests, first_difference
@@ -331,6 +331,25 @@ def test_a_label_that_counts_the_cutoffs_own_period_is_found_though_its_target_s
     assert Intervals()(replace(trial, carried=True)).outcome == "passed"  # a carried label may
 
 
+@pytest.mark.parametrize("late", CUTOFFS)
+def test_the_own_period_of_every_cutoff_is_tried(late: int) -> None:
+    def from_one_day(db: Database, cutoffs: Sequence[int], seed: int) -> Built:
+        built = build(db, cutoffs, seed)
+        own = db["sales"].rows.filter(pl.col(HAPPENED) == late).select("sku", pl.col("y").alias("own"))
+        labels = built.labels.join(own, on="sku", how="left", maintain_order="left")
+        counted = pl.col("y") + pl.when(pl.col("cutoff") == late).then(pl.col("own")).fill_null(0.0)
+        return replace(built, labels=labels.with_columns(counted.alias("y")).drop("own"))
+
+    verdict = Intervals()(TRIAL.with_build(from_one_day))
+    assert (verdict.outcome, verdict.evidence["cutoff"]) == ("failed", str(late))
+
+
+def test_cutoffs_are_tried_together_where_no_own_period_lies_in_anothers_label() -> None:
+    assert apart(TRIAL, CUTOFFS) == [[60, 72], [66, 78]]
+    assert apart(TRIAL, (60, 67, 74)) == [[60, 67, 74]]
+    assert apart(TRIAL, (62, 60, 61)) == [[60], [61], [62]]
+
+
 def test_nothing_is_proven_without_a_label() -> None:
     none = altered(lambda built: replace(built, labels=built.labels.clear()))
     assert Intervals()(none).outcome == "not proven"
@@ -347,13 +366,13 @@ def test_a_fact_that_a_correction_moved_into_the_cutoffs_own_period_stays_as_it_
         )
     )
     trial = replace(TRIAL, database=Database({"tickets": Table(TICKETS, pl.concat([tickets(), moved]))}))
-    left = without_period(trial.database, trial, 20)["tickets"].rows
+    left = without_periods(trial.database, trial, [20])["tickets"].rows
     assert left["id"].to_list() == [f"n{i}" for i in range(30) if i != 20] + ["n29"]
 
 
 def test_where_too_little_is_left_the_own_period_is_not_judged() -> None:
     def strict(db: Database, cutoffs: Sequence[int], seed: int) -> Built:
-        if db["sales"].rows.filter(pl.col(HAPPENED) == 78).is_empty():
+        if db["sales"].rows[HAPPENED].n_unique() < ROWS[HAPPENED].n_unique():
             raise BadInput("population", found="nobody", wanted="somebody")
         return build(db, cutoffs, seed)
 

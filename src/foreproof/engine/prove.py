@@ -20,7 +20,8 @@ from foreproof.features.population import population_of
 from foreproof.gauntlet.holm import finalised
 from foreproof.gauntlet.leaks.zoo import planted
 from foreproof.gauntlet.registry import REGISTRY, suite
-from foreproof.workloads.forecast import ForecastPlan
+from foreproof.models.scaling import SCALE
+from foreproof.workloads.forecast import ForecastPlan, column_of
 from foreproof.workloads.propensity import PropensityPlan
 
 
@@ -54,7 +55,7 @@ def prove(
     trial = trial_of(plan, database, cutoffs, build, repeat=given.repeat)
     trial = replace(trial, safe=given.safe, looks=given.looks)
     if plan.proof.plant:
-        trial = planted(plan.proof.plant, trial)
+        trial = held(planted(plan.proof.plant, trial))
     checks = suite(plan.proof, trial.kind)
     progress.stage("prove", len(checks))
     verdicts = []
@@ -87,12 +88,26 @@ def trial_of(
         task.series.grid,
         kind=kind,
         delay=task.delay,
-        nearness={f.name: f.meta(task.horizon).nearness for f in plan.features},
+        nearness=nearness_of(plan),
         carried=task.series.gap == "carry",
         cuts=cuts,
         live=live_of(plan),
         repeat=repeat,
     )
+
+
+def held(trial: Trial) -> Trial:
+    """The same trial; what its pipeline builds from the database or a cut of it is kept, as a planted leak's is not."""
+    cuts = trial.cuts if trial.cuts is not None and trial.cuts.database is trial.database else Cuts(trial.database)
+    return replace(trial, cuts=cuts, build=remembered(trial.build, keeps=cuts.owns))
+
+
+def nearness_of(plan: ForecastPlan | PropensityPlan) -> dict[str, int | None]:
+    """By column of the rows, how near to the cutoff it is declared to read; the scale of a series reads up to it."""
+    horizon = plan.task.horizon
+    if isinstance(plan, PropensityPlan):
+        return {feature.name: feature.meta(horizon).nearness for feature in plan.features}
+    return {column_of(feature): feature.meta(horizon).nearness for feature in plan.features} | {SCALE: 0}
 
 
 def live_of(plan: ForecastPlan | PropensityPlan) -> Live | None:
@@ -147,4 +162,4 @@ def remembered(build: Build, *, keeps: Callable[[Database], bool] = lambda datab
     return once
 
 
-__all__ = ["Beside", "live_of", "prove", "remembered", "trial_of"]
+__all__ = ["Beside", "held", "live_of", "nearness_of", "prove", "remembered", "trial_of"]

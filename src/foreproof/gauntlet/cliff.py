@@ -89,6 +89,7 @@ class Cliff:
 
 def _longest(steps: tuple[int, ...]) -> Leak:
     def too_late(trial: Trial) -> Trial:
+        """Rows made after the cutoff, and what happened in between as a column: as many steps as can be told."""
         fits = [d for d in steps if _possible(trial, d)]
         steps_ahead = max([d for d in fits if stepped(trial) or 2 * d <= trial.horizon], default=max(fits, default=1))
         late = trial if stepped(trial) else look_ahead(steps_ahead)(trial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from foreproof.gauntlet.same import Found, at_cutoff, difference
 class Intervals:
     """`cutoff < target = Grid.add(cutoff, step)`, `1 <= step <= horizon`; no feature declared to read past the cutoff; `settled`
     in the manifest as the grid has it; and labels that stay as they are when the facts of the cutoff's own period are taken
-    away, which no label over (cutoff, cutoff + horizon] can have read. Exact.
+    away, at every cutoff, which no label over (cutoff, cutoff + horizon] can have read. Exact.
     """
 
     name: str = "intervals"
@@ -40,11 +41,7 @@ class Intervals:
         found = _label_times(trial, whole) or _declared(trial)
         tried = ""
         if not found:
-            try:
-                found = _own_period(trial, whole)
-                tried = ", none of which reads the cutoff's own period" if _testable(trial, whole) is not None else ""
-            except BadInput as error:
-                tried = f" (whether one reads the cutoff's own period is not known: {error})"
+            found, tried = _own_periods(trial, whole)
         found = found or _settled(trial, whole)
         if found:
             return Verdict(self.name, "failed", float(found.get("rows", 1)), 0.0, str(found["words"]), found)
@@ -56,19 +53,19 @@ class Intervals:
         return Verdict(self.name, "passed", 0.0, 0.0, words, {"labels": whole.labels.height, "features": near})
 
 
-def without_period(database: Database, trial: Trial, cutoff: Moment) -> Database:
-    """The database without the facts that happened in the cutoff's own period; plans and other clocks stay."""
-    period = int(trial.grid.index(np.array([ticks(cutoff)], dtype=np.int64))[0])
+def without_periods(database: Database, trial: Trial, cutoffs: Sequence[Moment]) -> Database:
+    """The database without the facts that happened in the cutoffs' own periods; plans and other clocks stay."""
+    periods = trial.grid.index(np.array([ticks(one) for one in cutoffs], dtype=np.int64))
 
     def kept(table: Table) -> Table:
         other = trial.grid.integer != table.contract.integer
         if table.contract.ahead or table.contract.happened is None or other:
             return table
-        own = pl.Series(trial.grid.index(tick_values(table.rows[HAPPENED])) == period)
+        own = pl.Series(np.isin(trial.grid.index(tick_values(table.rows[HAPPENED])), periods))
         keys = list(table.contract.keys)
         if HAPPENED in keys:
             return Table(table.contract, table.rows.filter(~own))
-        # A fact that another version moves into the period, or out of it, stays as it is.
+        # A fact that another version moves into a period, or out of it, stays as it is.
         inside, rest = table.rows.filter(own), table.rows.filter(~own)
         moved = rest.join(inside, on=keys, how="semi", nulls_equal=True).select(keys)
         if moved.is_empty():
@@ -120,31 +117,48 @@ def _settled(trial: Trial, whole: Built) -> Found | None:
     return {"words": words, "row": row, "rows": wrong.height}
 
 
-def _testable(trial: Trial, whole: Built) -> Moment | None:
-    """The last cutoff with labels; None where a label may carry a value from before the cutoff on."""
+def apart(trial: Trial, cutoffs: Sequence[Moment]) -> list[list[Moment]]:
+    """The cutoffs in groups, as few as one pass finds: in none does a cutoff's own period lie in another's label window."""
+    groups: list[list[Moment]] = []
+    for one in sorted(cutoffs, key=ticks):
+        free = (group for group in groups if ticks(trial.grid.add(group[-1], trial.horizon)) < ticks(one))
+        group = next(free, None)
+        if group is None:
+            groups.append([one])
+        else:
+            group.append(one)
+    return groups
+
+
+def _own_periods(trial: Trial, whole: Built) -> tuple[Found | None, str]:
+    """What is found first, and in words what was tried. Not where a label may carry a value from before the cutoff on."""
     known = [one for one in trial.cutoffs if at_cutoff(whole.labels, one).height]
-    return max(known, key=ticks) if known and not trial.carried else None
+    if trial.carried:
+        return None, ""
+    tried = ", none of which reads its cutoff's own period"
+    for group in apart(trial, known):
+        try:
+            if found := _own_period(trial, whole, group):
+                return found, ""
+        except BadInput as error:
+            tried = f" (whether each leaves its cutoff's own period alone is not known: {error})"
+    return None, tried
 
 
-def _own_period(trial: Trial, whole: Built) -> Found | None:
-    """Entities that began in that very period are gone as well, so the labels of the others are compared."""
-    cutoff = _testable(trial, whole)
-    if cutoff is None:
-        return None
+def _own_period(trial: Trial, whole: Built, cutoffs: Sequence[Moment]) -> Found | None:
+    """Entities that began in those very periods are gone as well, so the labels of the others are compared."""
     keys = [*trial.entity, CUTOFF, STEP]
-    less = trial.altered("without period", cutoff, lambda: without_period(trial.database, trial, cutoff))
-    without = at_cutoff(trial.build(less, (cutoff,), trial.seed).labels, cutoff)
-    labels = at_cutoff(whole.labels, cutoff)
-    ours = labels.join(without, on=keys, how="semi", nulls_equal=True)
-    theirs = without.join(labels, on=keys, how="semi", nulls_equal=True)
-    found = difference(ours, theirs, keys, sides=("on all data", "without the facts of the cutoff's own period"))
-    if found is None:
-        return None
-    return {
-        **found,
-        "words": f"labels at cutoff {cutoff} read the cutoff's own period: {found['words']}",
-        "cutoff": str(cutoff),
-    }
+    less = trial.altered("without periods", cutoffs[-1], lambda: without_periods(trial.database, trial, cutoffs))
+    built = trial.build(less, tuple(cutoffs), trial.seed)
+    for cutoff in cutoffs:
+        without, labels = at_cutoff(built.labels, cutoff), at_cutoff(whole.labels, cutoff)
+        ours = labels.join(without, on=keys, how="semi", nulls_equal=True)
+        theirs = without.join(labels, on=keys, how="semi", nulls_equal=True)
+        found = difference(ours, theirs, keys, sides=("on all data", "without the facts of the cutoff's own period"))
+        if found:
+            words = f"labels at cutoff {cutoff} read the cutoff's own period: {found['words']}"
+            return {**found, "words": words, "cutoff": str(cutoff)}
+    return None
 
 
-__all__ = ["Intervals", "without_period"]
+__all__ = ["Intervals", "apart", "without_periods"]

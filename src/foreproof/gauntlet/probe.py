@@ -155,9 +155,10 @@ def frame_of(trial: Trial, *, cutoffs: Sequence[Moment] | None = None) -> pl.Dat
 
 
 def labelled(rows: pl.DataFrame, labels: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
-    """Rows that have a label, with it as `y`."""
+    """Rows that have a label, with it as `y`; one that comes twice counts once, and is for `duplicates` to find."""
     index = [*entity, CUTOFF, STEP]
     truth = labels.select(*index, pl.col(Y).cast(pl.Float64).alias("_y")).filter(pl.col("_y").is_finite())
+    rows, truth = (frame.unique(index, keep="first", maintain_order=True) for frame in (rows, truth))
     kept = rows.drop(Y, strict=False).join(truth, on=index, how="inner").rename({"_y": Y})
     return kept.sort(index)
 

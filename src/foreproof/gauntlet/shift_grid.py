@@ -104,6 +104,7 @@ def _fitting(trial: Trial, shifts: tuple[int, ...]) -> list[int]:
 
 def _later(shifts: tuple[int, ...]) -> Leak:
     def knows_later(trial: Trial) -> Trial:
+        """A column that holds the label of the first shift later."""
         return far_sighted(min(_fitting(trial, shifts)))(trial)
 
     return knows_later

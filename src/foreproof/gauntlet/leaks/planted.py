@@ -30,6 +30,8 @@ def fragment(steps: int) -> Leak:
     """A column that says what happened over (cutoff, cutoff + steps], as far as labels tell."""
 
     def soon(trial: Trial) -> Trial:
+        """A column that says what happened just after the cutoff."""
+
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             built = trial.build(database, cutoffs, seed)
             if trial.kind == "quantity":
@@ -51,6 +53,8 @@ def look_ahead(steps: int) -> Leak:
     """Rows made so many steps after the cutoff and called rows of the cutoff: whatever they read, they read too late."""
 
     def late_rows(trial: Trial) -> Trial:
+        """Rows made after the cutoff and called rows of the cutoff."""
+
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             built = trial.build(database, cutoffs, seed)
             names = {trial.grid.add(cutoff, steps): cutoff for cutoff in cutoffs}
@@ -70,6 +74,8 @@ def far_sighted(steps: int) -> Leak:
     """Rows that know better the older they are: a column holds the label of so many steps later."""
 
     def knows_later(trial: Trial) -> Trial:
+        """A column that holds a later label."""
+
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             built = trial.build(database, cutoffs, seed)
             if trial.kind == "quantity" and trial.horizon > 1:
