@@ -48,7 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     table = "date,active\n" + "".join(f"{day},{int(day in promoted)}\n" for day in days)
     table += "".join(f"{days[-1] + timedelta(days=ahead)},0\n" for ahead in range(1, 8))
     (folder / "promotions.csv").write_text(table, encoding="utf-8")
-    assert commands.run(folder, until="backtest", horizon=None, tag="", parent="") == 0
+    assert commands.run(folder, until="backtest", tag="", parent="") == 0
     yield folder
     patch.undo()
 

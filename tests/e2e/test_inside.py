@@ -19,7 +19,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     patch = pytest.MonkeyPatch()
     patch.setenv("FOREPROOF_WORKERS", "1")
     folder = make(tmp_path_factory.mktemp("inside"))
-    assert commands.run(folder, until="run", horizon=None, tag="inside", parent="") in (0, 1)
+    assert commands.run(folder, until="run", tag="inside", parent="") in (0, 1)
     yield folder
     patch.undo()
 
@@ -51,7 +51,7 @@ def test_the_log_proves_and_rotates(project: Path, capsys: pytest.CaptureFixture
 
 def test_a_stage_on_its_own_keeps_the_whole_run(project: Path) -> None:
     before = {path.name for path in (project / "runs").iterdir() if path.is_dir()}
-    assert commands.run(project, until="features", horizon=None, tag="", parent="") == 0
+    assert commands.run(project, until="features", tag="", parent="") == 0
     after = {path.name for path in (project / "runs").iterdir() if path.is_dir()}
     (added,) = after - before
     assert added.endswith("-features")
@@ -71,13 +71,13 @@ def test_a_users_file_becomes_a_project(tmp_path: Path, capsys: pytest.CaptureFi
     assert "url: ../mine.csv" in (tmp_path / "new" / "foreproof.yaml").read_text(encoding="utf-8")
     with pytest.raises(BadInput, match="a plan already"):
         commands.new_forecast(tmp_path / "new", data)
-    assert commands.run(tmp_path / "new", until="check", horizon=None, tag="", parent="") == 0
+    assert commands.run(tmp_path / "new", until="check", tag="", parent="") == 0
     assert "page:" in capsys.readouterr().out
 
 
 def test_a_refused_run_says_so_and_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make(tmp_path, data=csv([*rows(), rows()[0]]))
-    assert commands.run(folder, until="run", horizon=None, tag="", parent="") == 2
+    assert commands.run(folder, until="run", tag="", parent="") == 2
     assert "repeats in 2 rows" in " ".join(capsys.readouterr().err.split())
 
 

@@ -65,7 +65,8 @@ def _stage(name: str, words: str) -> None:
     def command(
         project: Folder = Path(), horizon: Horizon = None, policy: Policy = None, tag: Tag = "", parent: Parent = ""
     ) -> None:
-        raise typer.Exit(commands.run(project, until=name, horizon=horizon, policy=policy, tag=tag, parent=parent))
+        changes = {"horizon": horizon, "policy": policy}
+        raise typer.Exit(commands.run(project, until=name, changes=changes, tag=tag, parent=parent))
 
     command.__doc__ = words
     app.command(name)(command)
@@ -120,7 +121,8 @@ def prove(
             found = "--only" if only else "--plant"
             raise BadInput("--ci", found=f"{found} beside it", wanted="one of them")
         raise typer.Exit(prove_ci(project, fail_on=fail_on or (), horizon=horizon, tag=tag, parent=parent))
-    code = commands.run(project, until="prove", horizon=horizon, tag=tag, parent=parent, only=only or (), plant=plant)
+    changes, proof = {"horizon": horizon}, {"only": only, "plant": plant}
+    code = commands.run(project, until="prove", changes=changes, proof=proof, tag=tag, parent=parent)
     raise typer.Exit(code)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -67,21 +68,19 @@ def run(
     folder: Path,
     *,
     until: str,
-    horizon: int | None = None,
-    policy: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    proof: Mapping[str, Any] | None = None,
     tag: str = "",
     parent: str = "",
-    only: Sequence[str] = (),
-    plant: str = "",
 ) -> int:
     """Run the stages of a project up to one of them; return the exit code.
 
-    only: the checks of the proof that run. plant: a leak of the zoo that the proof has to catch.
+    changes: settings instead of the plan's, None for its own. proof: the same inside its section `proof` (`only`, `plant`).
     """
-    project = open_project(folder).having(horizon=horizon, policy=policy)
-    proof = {**({"only": list(only)} if only else {}), **({"plant": plant} if plant else {})}
-    if proof:
-        project = project.having(proof={**(project.plan.values.get("proof") or {}), **proof})
+    project = open_project(folder).having(**(changes or {}))
+    inner = {name: value for name, value in (proof or {}).items() if value}
+    if inner:
+        project = project.having(proof={**(project.plan.values.get("proof") or {}), **inner})
     last = STAGES[-1] if until == "run" else until
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until=last, tag=tag, parent=parent)
@@ -218,7 +217,7 @@ def demo_forecast(folder: Path, *, plant: str = "") -> int:
     with Terminal(err) as progress:
         progress.stage("promotions", 20_940_529)
         demo.prepare(folder, on_batch=progress.advance)
-    return run(folder, until="run", tag="demo", plant=plant)
+    return run(folder, until="run", tag="demo", proof={"plant": plant})
 
 
 def demo_smoke(folder: Path) -> int:

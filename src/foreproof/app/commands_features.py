@@ -13,7 +13,7 @@ def compile_features(
     folder: Path, *, horizon: int | None, policy: str | None = None, tag: str = "", parent: str = ""
 ) -> int:
     """The stage, then the list of what it compiled; return the exit code."""
-    code = run(folder, until="features", horizon=horizon, policy=policy, tag=tag, parent=parent)
+    code = run(folder, until="features", changes={"horizon": horizon, "policy": policy}, tag=tag, parent=parent)
     if code != 2:
         list_features(folder, write=None, horizon=horizon, policy=policy)
     return code

@@ -74,7 +74,7 @@ def demo_propensity(folder: Path, *, plant: str = "") -> int:
         progress.stage("purchases", 1)
         demo.prepare_propensity(folder)
         progress.advance(1)
-    return run(folder, until="run", tag="demo", plant=plant)
+    return run(folder, until="run", tag="demo", proof={"plant": plant})
 
 
 __all__ = ["ablation", "demo_propensity", "frozen", "mapping_check", "new_propensity"]
