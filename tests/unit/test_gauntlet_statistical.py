@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import naive_gauntlet
-from foreproof.core.clock import BEGINNING
+from foreproof.core.clock import BEGINNING, Moment
 from foreproof.core.compare import coverage_interval
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.trial import Built, Check, Kind, Trial, Verdict, proven
@@ -97,6 +97,23 @@ def test_the_feature_that_is_the_label_is_named() -> None:
     features = Adjacency()(planted.copied(honest("chance"))).evidence["features"]
     assert features[0]["feature"] == planted.PLANTED
     assert not features[0]["declared"]
+
+
+def test_a_feature_that_only_counts_time_has_not_drifted_and_one_that_jumps_has() -> None:
+    whole = honest("quantity")
+
+    def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+        built = whole.build(database, cutoffs, seed)
+        at = pl.col("cutoff").to_physical().cast(pl.Float64)
+        # an age: as old as the clock says, and a few steps more or less by entity
+        older = pl.col(whole.entity[0]).hash(7).mod(5).cast(pl.Float64)
+        jump = pl.when(at == at.max()).then(at * 2.0 + older).otherwise(older)
+        return replace(built, rows=built.rows.with_columns((at + older).alias("age"), jump.alias("jump")))
+
+    verdict = FeatureDrift()(whole.with_build(build))
+    assert "age" in verdict.evidence["calendar"]
+    assert "jump" not in verdict.evidence["calendar"]
+    assert verdict.evidence["feature"] == "jump"
 
 
 def test_a_look_ahead_of_two_weeks_is_a_cliff_at_two_weeks() -> None:

@@ -17,6 +17,7 @@ from foreproof.gauntlet.leaks.planted import heaped, rescaled
 from foreproof.gauntlet.probe import MOST, drawn, frame_of
 from foreproof.gauntlet.scored import Floats, Ints, Score, weights
 
+_NEARLY = 0.95
 _BINS = 10
 
 
@@ -64,7 +65,7 @@ class FeatureDrift:
 
     A limit on the size of the shift, not a test of "no shift": with many rows that rings always, and a tenure moves by .8
     within a year. The distance is taken where it is largest, with the band of both shares there. Features that are the same for
-    every entity (calendars, a group's popularity) are named, not judged: one of them moves as a whole.
+    every entity (calendars, a group's popularity) or only count time (an age) are named, not judged: they move as a whole.
     """
 
     limit: float = 0.95
@@ -128,8 +129,21 @@ def _psi(sums: Floats) -> Floats:
     return np.asarray(((share[:, 0] - share[:, 1]) * np.log(share[:, 0] / share[:, 1])).sum(axis=1))
 
 
+def _ticks(frame: pl.DataFrame, name: str, entity: tuple[str, ...]) -> bool:
+    """Whether a feature only counts time: from each cutoff to the next it grows by one and the same amount for nearly all."""
+    own = [*entity, STEP]
+    ordered = frame.sort(*own, CUTOFF).select(
+        CUTOFF, pl.col(name).cast(pl.Float64).diff().over(own).round(9).alias("by")
+    )
+    for _, part in ordered.drop_nulls().group_by(CUTOFF, maintain_order=True):
+        amounts, counts = np.unique(part["by"].to_numpy(), return_counts=True)
+        if counts.max() < _NEARLY * part.height or amounts[counts.argmax()] <= 0.0:
+            return False
+    return bool(ordered["by"].count())
+
+
 def _distances(trial: Trial) -> tuple[dict[str, Score], list[str]]:
-    """By feature the distance with its band; and the features that are the same for every entity."""
+    """By feature the distance with its band; and the features that are the same for every entity, or only count time."""
     frame = drawn(frame_of(trial), trial.entity[0], most=MOST, seed=trial.seed)
     entity, entities = codes(frame[trial.entity[0]])
     cutoff = tick_values(frame[CUTOFF])
@@ -142,7 +156,7 @@ def _distances(trial: Trial) -> tuple[dict[str, Score], list[str]]:
         if name in (*trial.entity, CUTOFF, STEP, "y") or not frame.schema[name].is_numeric():
             continue
         spread = frame.group_by(CUTOFF, STEP, *trial.entity[1:]).agg(pl.col(name).n_unique())[name]
-        if int(spread.max()) <= 1:  # type: ignore[arg-type]
+        if int(spread.max()) <= 1 or _ticks(frame, name, trial.entity):  # type: ignore[arg-type]
             calendar.append(name)
             continue
         values = frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
