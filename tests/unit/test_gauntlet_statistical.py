@@ -99,6 +99,12 @@ def test_the_feature_that_is_the_label_is_named() -> None:
     assert not features[0]["declared"]
 
 
+def test_one_series_has_no_entities_to_draw_and_says_so() -> None:
+    alone = replace(honest("quantity"), entity=())
+    for check in (SingleFeature(), Permutation(), FeatureDrift(), Looks()):
+        assert check(alone).outcome == "not applicable"
+
+
 def test_a_feature_that_only_counts_time_has_not_drifted_and_one_that_jumps_has() -> None:
     whole = honest("quantity")
 

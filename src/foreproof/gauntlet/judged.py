@@ -19,6 +19,8 @@ Holm's correction over a whole proof is at least as quick to fail, see `gauntlet
 
 def careful(name: str, judge: Callable[[Trial], Verdict], trial: Trial) -> Verdict:
     """What a check says of a trial; input that it cannot judge is a verdict too."""
+    if not trial.entity:
+        return Verdict(name, "not applicable", None, None, "one series: no entities to draw whole", tier="statistical")
     try:
         return judge(trial)
     except BadInput as error:

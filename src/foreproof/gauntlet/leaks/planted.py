@@ -171,7 +171,7 @@ def fresh(trial: Trial) -> Trial:
 
 def censored(trial: Trial) -> Trial:
     """Every second label is missing, as where outcomes have not come in yet."""
-    second = pl.int_range(pl.len()).over(CUTOFF, STEP) % 2 == 1
+    second = pl.int_range(pl.len()).over(CUTOFF) % 2 == 1
     return with_built(trial, lambda built, _: replace(built, labels=built.labels.sort(_index(trial)).filter(~second)))
 
 
