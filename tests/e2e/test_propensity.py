@@ -313,3 +313,16 @@ def test_too_little_to_learn_from_is_refused_and_recorded(
     assert outcome.run.status == "refused"
     assert outcome.error is not None
     assert any(word in str(outcome.error) for word in words.split("|")), str(outcome.error)
+
+
+def test_a_plan_without_a_safe_feature_is_proven_without_that_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOREPROOF_WORKERS", "1")
+    near = PLAN.replace("horizon: 14", "horizon: 14\nfeatures: [{recency: log, of: lines}]")
+    only = near.replace("proof: {", 'proof: {only: ["safe ablation"], ')
+    outcome = execute(open_project(given(tmp_path / "p", only)), progress=Silent(), until="prove")
+    assert outcome.error is None
+    said = {v.name: (v.outcome, v.words) for v in outcome.run.verdicts}["safe ablation"]
+    assert said[0] == "not applicable"
+    assert "no feature that passes" in said[1]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from foreproof.app.project import Project
 from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load, looks_of, repeat_of
-from foreproof.core.clock import ticks
+from foreproof.core.clock import Moment, ticks
+from foreproof.core.trial import Build, Built
+from foreproof.core.view import Database
 from foreproof.engine.challenger import judge_challenger, shadowed
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.decide import origins
 from foreproof.engine.folds import fold_customers
 from foreproof.engine.judge import judge_pairs, judged_rows
 from foreproof.engine.known import check_list, known_at
-from foreproof.engine.line import ladder
+from foreproof.engine.line import Bench, ladder
 from foreproof.engine.list_scenarios import list_scenarios
 from foreproof.engine.pairs import check_groups, pair_builder
 from foreproof.engine.past_lists import (
@@ -29,6 +31,7 @@ from foreproof.engine.past_lists import (
 )
 from foreproof.engine.prove import Beside, prove
 from foreproof.engine.shortlist import list_now
+from foreproof.workloads.propensity import PropensityPlan
 
 
 def features(work: Work) -> Work:
@@ -72,10 +75,19 @@ def gauntlet(work: Work) -> Work:
     plan = work.project.propensity
     build = pair_builder(plan, work.bench)
     repeat = repeat_of(work)
-    looks, safe = looks_of(work), pair_builder(plan.under("safe"), work.bench)
-    beside = Beside(repeat, safe, looks)
+    looks = looks_of(work)
+    beside = Beside(repeat, safe_builder(plan, work.bench), looks)
     verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, beside=beside)
     return replace(work, verdicts=tuple(verdicts), looks=looks)
+
+
+def safe_builder(plan: PropensityPlan, bench: Bench) -> Build:
+    """The pipeline on SAFE features, made when asked for: a plan without any is for the check to say, and stops no run."""
+
+    def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+        return pair_builder(plan.under("safe"), bench)(database, cutoffs, seed)
+
+    return build
 
 
 def shortlist(work: Work) -> Work:
@@ -121,4 +133,4 @@ def pipeline(project: Project) -> Mapping[str, Callable[[Work], Work]]:
     return FORECAST if project.plan.workload == "forecast" else PROPENSITY
 
 
-__all__ = ["PROPENSITY", "pipeline"]
+__all__ = ["PROPENSITY", "pipeline", "safe_builder"]
