@@ -4,8 +4,10 @@
 ForeproofError            object, found, wanted, fix; exit code 2
 ├── BadInput              what the user gave cannot be used
 │   ├── ContractError     rows of a table break its contract (column, rows)
+│   ├── NotFound          what was named does not exist here
 │   ├── PlanError         foreproof.yaml cannot be parsed or asks for the impossible
 │   └── SourceError       a file or address cannot be read
+├── Denied                who asks may not: no key, a wrong one, or too small a role
 ├── LawError              a law of time would be broken (names the law)
 ├── IntegrityError        a digest, proof or signature does not hold; exit code 1
 ├── StoreError            the lake or the catalogue could not be read or written
@@ -87,12 +89,24 @@ class ContractError(BadInput):
         return {**super().as_dict(), "column": self.column, "rows": list(self.rows)}
 
 
+class NotFound(BadInput):
+    """What was named does not exist here; what belongs to another tenant does not exist here either."""
+
+
 class PlanError(BadInput):
     """`foreproof.yaml` cannot be parsed or asks for the impossible; `subject` is the dotted path of the setting."""
 
 
 class SourceError(BadInput):
     """A file or address cannot be read."""
+
+
+class Denied(ForeproofError):
+    """Who asks may not: `known` says whether the service knows who that is."""
+
+    def __init__(self, subject: str, *, found: str, wanted: str = "", fix: str = "", known: bool = False) -> None:
+        super().__init__(subject, found=found, wanted=wanted, fix=fix)
+        self.known = known
 
 
 class LawError(ForeproofError):
@@ -116,10 +130,12 @@ class MissingExtra(ForeproofError):
 __all__ = [
     "BadInput",
     "ContractError",
+    "Denied",
     "ForeproofError",
     "IntegrityError",
     "LawError",
     "MissingExtra",
+    "NotFound",
     "PlanError",
     "SourceError",
     "StoreError",

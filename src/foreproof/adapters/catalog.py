@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from foreproof.adapters.postgres import postgres_engine
 from foreproof.core.log import split_checkpoint
 from foreproof.core.merkle import leaf_hash
 from foreproof.errors import BadInput, IntegrityError, MissingExtra, StoreError
@@ -81,7 +82,8 @@ class Catalog:
     def __init__(self, url: str, *, timeout: float = 60.0) -> None:
         self.url = _parse_url(url)
         self._timeout = timeout
-        self.engine = _engine(self.url, timeout)
+        with _explained(self._subject, timeout):
+            self.engine = _engine(self.url, timeout)
         try:
             # Most openings find the tables; only the first has to wait for writers.
             with self._reading() as connection:
@@ -241,7 +243,7 @@ def _parse_url(text: str) -> URL:
 def _engine(url: URL, timeout: float) -> Engine:
     try:
         if url.get_backend_name() == "postgresql":
-            return sa.create_engine(url, pool_pre_ping=True)
+            return postgres_engine(url)
         engine = sa.create_engine(url, connect_args={"timeout": timeout})
     except (ImportError, NoSuchModuleError) as error:
         raise MissingExtra(

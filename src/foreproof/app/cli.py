@@ -13,6 +13,7 @@ from foreproof.app import commands, commands_features, commands_pairs, commands_
 from foreproof.app.audit import Asked, show_audit
 from foreproof.app.ci import prove_ci
 from foreproof.app.cli_runs import Folder, log_app, runs_app
+from foreproof.app.cli_serve import serve_app
 from foreproof.engine.prequential import FreezeTerms
 from foreproof.errors import BadInput, ForeproofError
 
@@ -38,6 +39,7 @@ for name, group in (
     ("demo", demo_app),
 ):
     app.add_typer(group, name=name)
+app.add_typer(serve_app)
 
 
 @new_app.command("forecast")

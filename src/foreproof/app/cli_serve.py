@@ -1,0 +1,40 @@
+"""The commands of the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foreproof.errors import BadInput, MissingExtra
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+serve_app = typer.Typer()
+HomeFolder = Annotated[Path, typer.Argument(metavar="[HOME]", help="a project, or a folder of projects")]
+
+
+@serve_app.command("serve")
+def serve(
+    home: HomeFolder = Path(),
+    host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="the port to listen on")] = 8765,
+    only: Annotated[list[str] | None, typer.Option(help="one part of the API alone; may come again")] = None,
+) -> None:
+    """Serve what was published over HTTP, with proof beside every answer."""
+    try:
+        import uvicorn
+
+        from foreproof.app.api.app import create_app
+    except ModuleNotFoundError as error:
+        raise MissingExtra("serve", found=f"no module {error.name}", fix="pip install 'foreproof[serve]'") from None
+    from foreproof.app.home import open_home
+
+    if not 0 < port < 65536:
+        raise BadInput("--port", found=str(port), wanted="1 to 65535")
+    app = create_app(open_home(home), only=only or (), local=host in _LOOPBACK)
+    print(f"serving on http://{host}:{port}/api/v1 (docs: http://{host}:{port}/api/v1/docs)", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+
+
+__all__ = ["serve_app"]
