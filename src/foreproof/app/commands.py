@@ -217,7 +217,17 @@ def demo_forecast(folder: Path, *, plant: str = "") -> int:
     with Terminal(err) as progress:
         progress.stage("promotions", 20_940_529)
         demo.prepare(folder, on_batch=progress.advance)
-    return run(folder, until="run", tag="demo", proof={"plant": plant})
+    return served_next(folder, run(folder, until="run", tag="demo", proof={"plant": plant}))
+
+
+def served_next(folder: Path, code: int) -> int:
+    """After a demo that was proven: the two commands that serve it and open the pages. Returns the exit code given."""
+    if code == 0:
+        program = sys.argv[0] if "/" in sys.argv[0] else "foreproof"
+        out.print("\nover HTTP, with a page for each question, each in a terminal of its own:")
+        out.print(f"  {program} serve {folder}", markup=False, soft_wrap=True)
+        out.print(f"  {program} ui        # then open http://127.0.0.1:8501", markup=False, soft_wrap=True)
+    return code
 
 
 def demo_smoke(folder: Path) -> int:
@@ -268,6 +278,7 @@ __all__ = [
     "scenario_list",
     "scenario_remove",
     "scenario_run",
+    "served_next",
     "spend",
     "sql",
     "voi",

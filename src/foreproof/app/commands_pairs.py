@@ -10,7 +10,7 @@ import polars as pl
 
 from foreproof.app import demo
 from foreproof.app.ablation import apply_policies, loss_table, run_ablation
-from foreproof.app.commands import err, fresh, out, print_frame, run, write_new
+from foreproof.app.commands import err, fresh, out, print_frame, run, served_next, write_new
 from foreproof.app.guess_pairs import guess_pairs
 from foreproof.app.mapping import loaded_groups
 from foreproof.app.prequential import run_prequential, score_frame
@@ -74,7 +74,7 @@ def demo_propensity(folder: Path, *, plant: str = "") -> int:
         progress.stage("purchases", 1)
         demo.prepare_propensity(folder)
         progress.advance(1)
-    return run(folder, until="run", tag="demo", proof={"plant": plant})
+    return served_next(folder, run(folder, until="run", tag="demo", proof={"plant": plant}))
 
 
 __all__ = ["ablation", "demo_propensity", "frozen", "mapping_check", "new_propensity"]
