@@ -250,6 +250,19 @@ def test_every_setting_of_the_plan_stands_in_its_page() -> None:
     assert [name for name in sorted(settings) if not re.search(rf"`[\w.]*\b{name}`|^[\s-]*{name}:", page, re.M)] == []
 
 
+def setting_rows() -> list[str]:
+    """The rows of the page of settings, as the one list of settings has them."""
+    from foreproof.app.configuration import SETTINGS
+
+    secret = {True: "; secret", False: ""}
+    return [f"| `{one.name}` | {one.default} | {one.words}{secret[one.secret]} |" for one in SETTINGS]
+
+
+def test_the_page_of_settings_is_the_list_of_settings() -> None:
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    assert [line for line in page.split("\n") if line.startswith("| `FOREPROOF_")] == setting_rows()
+
+
 def test_every_environment_variable_stands_in_a_page() -> None:
     pages = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
     assert [name for name in sorted({n for s in sources() for n in environment(s)}) if f"`{name}`" not in pages] == []

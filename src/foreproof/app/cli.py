@@ -14,6 +14,7 @@ from foreproof.app.audit import Asked, show_audit
 from foreproof.app.ci import prove_ci
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
+from foreproof.app.commands_settings import show_settings
 from foreproof.engine.prequential import FreezeTerms
 from foreproof.errors import BadInput, ForeproofError
 
@@ -295,6 +296,12 @@ def diagnose(
 ) -> None:
     """Say where the error of a recorded run comes from: tests, parts, days, events, and model against model."""
     raise typer.Exit(diagnosis.show(project, run, between=between))
+
+
+@app.command()
+def settings(project: Folder = Path()) -> None:
+    """Print each setting of a folder, its value, and where that was said; a secret only as set or not set."""
+    show_settings(project)
 
 
 @app.command()

@@ -1,13 +1,6 @@
-"""Deployment settings: read here, once, from the environment. The science is in the plan; nothing here changes a result.
+"""Deployment settings of a project, read here once. The science is in the plan; nothing here changes a result.
 
-| variable | default | meaning |
-|---|---|---|
-| `FOREPROOF_WORKERS` | number of cores, at most 8 | processes that fit models side by side |
-| `FOREPROOF_LAKE` | `.foreproof/lake` in the project | folder or URL of the lake |
-| `FOREPROOF_CATALOG` | SQLite in `.foreproof` | SQLAlchemy URL of the catalogue (runs and the log) |
-| `FOREPROOF_CHECKPOINTS` | none | folder or fsspec URL that also receives every signed checkpoint |
-| `FOREPROOF_MLFLOW` | none | tracking URI of an MLflow that mirrors every whole run |
-| `FOREPROOF_TODAY` | the clock | an ISO date or instant to use as now (for repeating a run on old data) |
+`app/configuration.py` lists every setting, and says where a value may come from.
 """
 
 from __future__ import annotations
@@ -18,16 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from foreproof.app.configuration import merged
 from foreproof.errors import BadInput
-
-NAMES = (
-    "FOREPROOF_WORKERS",
-    "FOREPROOF_LAKE",
-    "FOREPROOF_CATALOG",
-    "FOREPROOF_CHECKPOINTS",
-    "FOREPROOF_MLFLOW",
-    "FOREPROOF_TODAY",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +33,7 @@ class Settings:
 
 def read_settings(project: Path, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of a project folder; an unreadable value is an error that names the variable."""
-    env = os.environ if environment is None else environment
+    env = merged(project, os.environ if environment is None else environment)
     inside = project / ".foreproof"
     return Settings(
         workers=_workers(env.get("FOREPROOF_WORKERS", "")),
@@ -78,4 +63,4 @@ def _instant(text: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-__all__ = ["NAMES", "Settings", "read_settings"]
+__all__ = ["Settings", "read_settings"]
