@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from foreproof.app.progress import Silent
-from foreproof.app.project import Project
+from foreproof.app.project import Project, plan_again
 from foreproof.app.settings import read_settings
 from foreproof.core.clock import Moment, moment, ticks
-from foreproof.core.plan import parse_plan
 from foreproof.core.trial import Build, Repeat
 from foreproof.engine.build import builder
 from foreproof.engine.line import Bench
@@ -72,7 +71,7 @@ def repeater(project: Project, cutoff: Moment, versions: Mapping[str, int | None
 def build_again(asked: Mapping[str, Any]) -> dict[str, str]:
     """The digests of population and features: everything is opened anew, nothing is fitted."""
     folder = Path(asked["folder"])
-    project = Project(folder, parse_plan(asked["plan"]), read_settings(folder))
+    project = Project(folder, plan_again(asked["plan"]), read_settings(folder))
     cutoff = moment(int(asked["cutoff"]), integer=bool(asked["integer"]))
     database = project.database(asked["versions"])
     bench = Bench(project.steps, 1, Silent())

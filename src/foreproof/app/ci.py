@@ -13,7 +13,7 @@ from foreproof.app.project import open_project
 from foreproof.app.runner import Outcome, execute
 from foreproof.core.trial import Kind, Verdict
 from foreproof.errors import BadInput
-from foreproof.gauntlet.registry import names_of
+from foreproof.gauntlet.registry import REGISTRY, entries, names_of
 
 CARDS = "cards"
 FAIL_ON = ("permutation", "base rate", CARDS)
@@ -32,7 +32,12 @@ def prove_ci(
         if name not in FAIL_ON:
             raise BadInput("--fail-on", found=repr(name), wanted=f"some of {', '.join(FAIL_ON)}")
     project = open_project(folder).having(horizon=horizon)
-    asked = (*names_of(_kind(project.plan.workload), "structural"), *(name for name in fail_on if name != CARDS))
+    own = [
+        name
+        for name, one in entries(project.science.proof).items()
+        if name not in REGISTRY and one.tier == "structural"
+    ]
+    asked = (*names_of(_kind(project.plan.workload), "structural"), *own, *(name for name in fail_on if name != CARDS))
     project = project.having(proof={**(project.plan.values.get("proof") or {}), "only": list(asked)})
     with Terminal(err) as progress:
         outcome = execute(project, progress=progress, until="prove", tag=tag, parent=parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def _print_tables(tables: Mapping[str, pl.DataFrame]) -> None:
 
 def _print_change(project: Project, name: str, between: tuple[str, str]) -> None:
     folder = project.runs / name
-    plan = parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8"))
+    text = (folder / "plan_resolved.yaml").read_text(encoding="utf-8")
+    plan = replace(parse_plan(text), plugins=project.plan.plugins)
     grid = Project(project.folder, plan, project.settings).forecast.task.series.grid
     judged = pl.read_parquet(folder / "tables" / "backtest.parquet")
     mine = judged.filter((pl.col("model") == OURS) & pl.col(LEVEL).is_null())

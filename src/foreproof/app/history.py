@@ -14,8 +14,7 @@ import polars as pl
 from foreproof.adapters.steps import Steps
 from foreproof.adapters.tracking import mirror
 from foreproof.app import artefacts
-from foreproof.app.own_code import with_code
-from foreproof.app.project import Project
+from foreproof.app.project import Project, recorded_plan
 from foreproof.app.stages import STAGES, Work
 from foreproof.app.stages_pairs import pipeline
 from foreproof.core.log import ConsistencyProof, InclusionProof
@@ -74,12 +73,10 @@ def verify(project: Project, *, run: str = "", checkpoints: Sequence[Path] = ())
 def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tuple[str, str]]:
     """Make a run again from its logged plan and data versions, nothing cached: name -> (digest then, digest now)."""
     before = manifest(project, run_id)
-    folder = project.runs / str(before["run"])
     faults = verify(project, run=str(before["run"]))
     if faults:
         raise IntegrityError(f"run {before['run']}", found=faults[0], fix="repeat a run whose files are as logged")
-    plan = with_code(parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8")), project.folder)
-    again = Project(project.folder, plan, project.settings)
+    again = Project(project.folder, recorded_plan(project, str(before["run"])), project.settings)
     database = again.database(before["versions"])
     with TemporaryDirectory() as empty:
         again.__dict__["steps"] = Steps(Path(empty))

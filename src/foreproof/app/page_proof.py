@@ -159,7 +159,7 @@ def controls(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     for verdict in verdicts:
         row = row_of(verdict)
         why = "the check did not run" if not ran(verdict) else "not tried: the data cannot answer the question"
-        words = fault_of(verdict.name) if row["caught"] is not None else why
+        words = (fault_of(verdict.name) or verdict.control) if row["caught"] is not None else why
         rows.append({**row, "what": words, "said": said[row["caught"]]})
     return rows
 

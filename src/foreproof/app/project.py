@@ -16,6 +16,7 @@ from foreproof.adapters.shelf import Shelf
 from foreproof.adapters.sources import Reading, Source, parse_source
 from foreproof.adapters.steps import Steps
 from foreproof.app.own_code import with_code
+from foreproof.app.plugins import installed, with_plugins
 from foreproof.app.settings import Settings, read_settings
 from foreproof.app.watermark import newest
 from foreproof.core.clean import Rule, parse_rules
@@ -80,7 +81,7 @@ class Project:
         for name in section:
             one = section.section(name)
             one.raw("clean", default=None)  # read by `cleaning`
-            found[name] = parse_source(one)
+            found[name] = parse_source(one, self.plan.plugins.of("sources"))
         unknown = sorted(set(found) - {contract.name for contract in self.contracts})
         if unknown:
             raise BadInput(f"sources.{unknown[0]}", found="no contract", wanted=f"tables.{unknown[0]}", fix="add one")
@@ -166,8 +167,22 @@ def open_project(folder: Path) -> Project:
             wanted="a project folder",
             fix="make one with `foreproof new forecast DIR --data my.csv`",
         )
-    plan = with_code(_with_features(parse_plan(_text(path)), folder), folder)
-    return Project(folder, plan, read_settings(folder))
+    return Project(folder, _whole(_with_features(parse_plan(_text(path)), folder), folder), read_settings(folder))
+
+
+def recorded_plan(project: Project, run: str) -> Plan:
+    """The plan of a recorded run, with the user's code and plugins as they were. Raises PlanError where they have changed."""
+    return _whole(parse_plan(_text(project.runs / run / "plan_resolved.yaml")), project.folder)
+
+
+def plan_again(text: str) -> Plan:
+    """A plan's text in another process: with the plugins that it names."""
+    return with_plugins(parse_plan(text), installed())
+
+
+def _whole(plan: Plan, folder: Path) -> Plan:
+    """The plan with the user's own code, and what packages add to it."""
+    return with_plugins(with_code(plan, folder), installed())
 
 
 def _text(path: Path) -> str:
@@ -205,4 +220,4 @@ def _with_features(plan: Plan, folder: Path) -> Plan:
     return plan.having(features=listed["features"])
 
 
-__all__ = ["PLAN_FILE", "Project", "open_project"]
+__all__ = ["PLAN_FILE", "Project", "open_project", "plan_again", "recorded_plan"]

@@ -46,7 +46,9 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
 
 
 def fault_of(name: str) -> str:
-    """What the planted fault of a check is, in the words of the check itself."""
+    """What the planted fault of a check is, in the words of the check itself; empty for a plugin's."""
+    if name not in REGISTRY:
+        return ""
     control = getattr(type(REGISTRY[name].make(Proof())), "control", None)
     return " ".join((control.__doc__ or "").split()).rstrip(".")
 

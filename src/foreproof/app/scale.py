@@ -76,7 +76,7 @@ def scale(project: Project, *, chunk: int, proof: bool, progress: Progress) -> S
         parts = PartFolder(folder)
         progress.stage("spill", dataset.count_rows())
         names = parts.spill(dataset, plan.task.entity, chunk, on_rows=progress.advance)
-        forecast = ChunkForecast(project.plan.text(), cutoff, sides)
+        forecast = ChunkForecast(project.plan.text(), cutoff, sides, project.plan.plugins)
         forecast_parts(forecast, parts, names, workers=project.settings.workers, progress=progress)
         if (folder / "manifest.json").is_file():
             before = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

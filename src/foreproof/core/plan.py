@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from foreproof.core.plugins import NO_PLUGINS, Plugins
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
 
@@ -26,12 +27,13 @@ KEPT = ("features", "chances")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A parsed `foreproof.yaml`; `values` are plain, `text()` writes them back."""
+    """A parsed `foreproof.yaml`; `values` are plain, `text()` writes them back. plugins: what its names may mean beside ours."""
 
     name: str
     workload: str
     seed: int
     values: Mapping[str, Any]
+    plugins: Plugins = field(default=NO_PLUGINS, compare=False, repr=False)
 
     @property
     def digest(self) -> str:
@@ -50,7 +52,7 @@ class Plan:
     def having(self, **changes: Any) -> Plan:
         """The plan with other top-level values; None changes nothing."""
         given = {name: value for name, value in changes.items() if value is not None}
-        return plan_of({**self.values, **given})
+        return replace(plan_of({**self.values, **given}), plugins=self.plugins)
 
 
 def parse_plan(text: str) -> Plan:

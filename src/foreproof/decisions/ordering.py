@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from foreproof.core.contract import Contract
+from foreproof.core.plugins import Plugin
 from foreproof.core.section import Section
 from foreproof.decisions.inventory import Policy, StockTerms, check_priced, check_window, leftover_cost
 from foreproof.decisions.newsvendor import Newsvendor
+from foreproof.decisions.plugged import Plugged, plugged
 from foreproof.errors import PlanError
 
-_POLICIES = ("newsvendor", "base_stock", "s_S", "lot_for_lot")
+POLICIES = ("newsvendor", "base_stock", "s_S", "lot_for_lot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class Ordering:
     `terms`. terms: the same costs as stock terms: what the value of information, the ranking and the replay with
     stock are taken under. stock: the table that holds `on_hand`, `on_order` and the columns that terms name.
     capacity, uses: a budget over all items, and what a unit takes of it. cut: by how much a better forecast's errors
-    would be smaller, for the value of information.
+    would be smaller, for the value of information. own: a plugin's policy, which orders for the window in the newsvendor's
+    place and is judged under its costs.
     """
 
     policy: Newsvendor | None
@@ -34,6 +38,12 @@ class Ordering:
     capacity: float | None = None
     uses: str | float = 1.0
     cut: float = 0.2
+    own: Plugged | None = None
+
+    @property
+    def decides(self) -> Plugged | Newsvendor | None:
+        """What orders for one window; None where stock is reviewed again and again."""
+        return self.own or self.policy
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -42,16 +52,23 @@ class Ordering:
         return tuple(dict.fromkeys(name for name in (*named, self.uses) if isinstance(name, str)))
 
 
-def parse_ordering(section: Section, *, horizon: int, contracts: Sequence[Contract], entity: Sequence[str]) -> Ordering:
-    """The section of a plan. Raises PlanError for costs, windows, capacities and tables that cannot be."""
+def parse_ordering(
+    section: Section,
+    *,
+    horizon: int,
+    contracts: Sequence[Contract],
+    entity: Sequence[str],
+    own: Mapping[str, Plugin] = MappingProxyType({}),
+) -> Ordering:
+    """The section of a plan. own: policies of plugins. Raises PlanError for costs, windows, capacities, tables that cannot be."""
     tables = {contract.name: contract for contract in contracts}
     stock = section.text("stock", default="")
     _check_stock(section, stock, tables, entity)
-    kind = section.choice("policy", _POLICIES, default="newsvendor")
+    kind = section.choice("policy", (*POLICIES, *own), default="newsvendor")
     known = tables[stock] if stock else None
     money = {name: _term(section, name, known) for name in ("short", "over", "holding", "order_cost", "minimum")}
     money["pack"] = _term(section, "pack", known, default=1.0)
-    if kind == "newsvendor":
+    if kind == "newsvendor" or kind in own:
         policy, terms, cover = _newsvendor(section, money, horizon)
     else:
         policy, terms = None, _stock_terms(section, money, kind, horizon)
@@ -68,6 +85,7 @@ def parse_ordering(section: Section, *, horizon: int, contracts: Sequence[Contra
         capacity=capacity,
         uses=uses,
         cut=section.number("cut", default=0.2, low=0.0, high=1.0),
+        own=plugged(own[kind], section.section("settings", default={})) if kind in own else None,
     )
     section.done()
     return ordering
@@ -170,4 +188,4 @@ def _check_stock(section: Section, stock: str, tables: Mapping[str, Contract], e
         raise PlanError("decision.stock", found=f"{stock} without {', '.join(lacking)}", wanted="them, too")
 
 
-__all__ = ["Ordering", "parse_ordering"]
+__all__ = ["POLICIES", "Ordering", "parse_ordering"]

@@ -69,7 +69,7 @@ def decide(ordering: Ordering, served: Served, view: View) -> Decided:
     """Orders at the cutoff, from the stock and the costs that the view shows."""
     held = held_at(ordering, served.totals, view)
     paths, baseline = served.paths(), served.baseline_paths()
-    orders = ordering.policy.decide(served.totals, held=held) if ordering.policy else None
+    orders = ordering.decides.decide(served.totals, held=held) if ordering.decides else None
     orders = orders or recommend_stock(paths, ordering.terms, held=held)
     if not ordering.terms.priced:
         return Decided(orders, lots=pl.DataFrame(), worth=pl.DataFrame(), curves=pl.DataFrame())
@@ -94,7 +94,7 @@ def replay_decisions(
         raise BadInput("decision", found="none", wanted="costs of a unit short and of a unit over", fix="add decision:")
     held = held_at(ordering, pl.concat([s.totals for s in served.values()]), view) if served else None
     costs = held.drop("on_hand", "on_order", strict=False) if held is not None else None
-    rows, why = _windows(plan, ordering.policy, built, served, costs) if ordering.policy else (pl.DataFrame(), "")
+    rows, why = _windows(plan, ordering, built, served, costs) if ordering.decides else (pl.DataFrame(), "")
     stock, note = _carried(plan, ordering, built, served, costs)
     rng = np.random.default_rng(seed)
     return Replayed(
@@ -132,10 +132,12 @@ def origins(served: Mapping[Moment, S], *, before: Moment) -> dict[Moment, S]:
 
 
 def _windows(
-    plan: ForecastPlan, policy: Newsvendor, built: Built, served: Mapping[Moment, Served], costs: pl.DataFrame | None
+    plan: ForecastPlan, ordering: Ordering, built: Built, served: Mapping[Moment, Served], costs: pl.DataFrame | None
 ) -> tuple[pl.DataFrame, str]:
     """One window an origin, each from empty stock."""
-    cover = plan.ordering.cover if plan.ordering else plan.task.horizon
+    cover, priced, decides = ordering.cover, ordering.policy, ordering.decides
+    if priced is None or decides is None:
+        return pl.DataFrame(), ""
     entity = list(plan.task.entity)
     covered = built.labels.filter(pl.col(STEP) <= cover).sort([*entity, CUTOFF, STEP])
     whole = covered.group_by([*entity, CUTOFF], maintain_order=True).agg(
@@ -150,10 +152,10 @@ def _windows(
         return pl.DataFrame(), f"No origin has all {cover} steps of a window with an outcome, so no order was judged."
     held = costs.with_columns(pl.lit(0.0).alias("on_hand")) if costs is not None else None
     rows = replay(
-        policy.decide(ours, held=held),
-        policy.decide(theirs, held=held),
+        decides.decide(ours, held=held),
+        decides.decide(theirs, held=held),
         demand=demand,
-        costs=_unit_costs(policy, costs, entity),
+        costs=_unit_costs(priced, costs, entity),
     )
     return rows, ""
 

@@ -73,7 +73,7 @@ def _contributions(plan: PropensityPlan, served: PairServed, rows: pl.DataFrame,
     total: dict[str, Floats] = {}
     for model in plan.models:
         dumps, weight = served.dumps.get(model.name), weights.get(model.name, 0.0)
-        if dumps is None or weight <= 0.0:
+        if dumps is None or dumps.is_empty() or weight <= 0.0:  # a plugin's model may keep no state
             continue
         fitted = load_classifier(model, dict(dumps.iter_rows()))
         if not isinstance(fitted, Explains):

@@ -19,7 +19,7 @@ from foreproof.engine.scale import separable
 from foreproof.features.population import population_of
 from foreproof.gauntlet.holm import finalised
 from foreproof.gauntlet.leaks.zoo import planted
-from foreproof.gauntlet.registry import REGISTRY, suite
+from foreproof.gauntlet.registry import entries, suite
 from foreproof.models.scaling import SCALE
 from foreproof.workloads.forecast import ForecastPlan, column_of
 from foreproof.workloads.propensity import PropensityPlan
@@ -56,12 +56,13 @@ def prove(
     trial = replace(trial, safe=given.safe, looks=given.looks)
     if plan.proof.plant:
         trial = held(planted(plan.proof.plant, trial))
-    checks = suite(plan.proof, trial.kind)
+    checks, known = suite(plan.proof, trial.kind), entries(plan.proof)
     progress.stage("prove", len(checks))
     verdicts = []
     for check in checks:
         done = check if isinstance(check, Verdict) else proven(check, trial)
-        verdicts.append(replace(done, tier=REGISTRY[done.name].tier))
+        # A plugin's check might say another name than its own.
+        verdicts.append(replace(done, name=check.name, tier=known[check.name].tier))
         progress.advance(1)
     return finalised(verdicts, alpha=plan.proof.family)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from foreproof.core.clock import Moment, tick_values, time_column
 from foreproof.core.contract import HAPPENED, KNOWN
 from foreproof.core.plan import parse_plan
+from foreproof.core.plugins import NO_PLUGINS, Plugins
 from foreproof.core.ports import Frames, Parts, Progress
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.view import Database, Table
@@ -35,19 +36,20 @@ class ChunkForecast:
     """The pure function: facts of whole series in, their forecasts out; the same bytes for the same bytes.
 
     plan: the plan's text. cutoff: the one moment that all chunks are forecast from. sides: the rows of every other table,
-    whole, by name.
+    whole, by name. plugins: what the plan's names may mean beside ours.
     """
 
     plan: str
     cutoff: Moment
     sides: Mapping[str, pl.DataFrame]
+    plugins: Plugins = NO_PLUGINS
 
     def __call__(self, facts: pa.Table) -> pa.Table:
         """One row a series and step: entity columns, `cutoff`, `step`, `at`, `value`, and `q0.05` and so on.
 
         facts: all versions of all rows of some series, in the contract's columns with the two clocks, in any order.
         """
-        plan = parse_forecast(parse_plan(self.plan))
+        plan = parse_forecast(replace(parse_plan(self.plan), plugins=self.plugins))
         database = self.database(plan, facts)
         built = builder(plan, quiet_bench())(database, (self.cutoff,), plan.plan.seed)
         return wide(plan, built.forecasts.predictions).to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from foreproof.core.plugins import Plugin
+
 Limit = float | int | tuple[int, ...]
 
 
@@ -13,6 +15,7 @@ class Proof:
     calibration error. scrambles: cutoffs at which the future is scrambled. alone: entities served alone. off: checks that do not
     run. only: if not empty, the checks that do. limits: by check, those of its own limits that are not the usual ones. family:
     the rate of false alarms of all statistical checks together, after Holm. plant: a leak of the zoo that is planted on purpose.
+    own: checks of plugins that the plan asks for.
     """
 
     alpha: float = 0.05
@@ -25,6 +28,7 @@ class Proof:
     limits: tuple[tuple[str, tuple[tuple[str, Limit], ...]], ...] = ()
     family: float = 0.05
     plant: str = ""
+    own: tuple[Plugin, ...] = ()
 
     def of(self, name: str) -> dict[str, Limit]:
         """The limits that the plan sets for one check."""

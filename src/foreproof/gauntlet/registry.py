@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from foreproof.core.plugins import Plugin
 from foreproof.core.trial import Check, Kind, Tier, Verdict
+from foreproof.errors import BadInput
 from foreproof.gauntlet.baseline import BeatsBaseline
 from foreproof.gauntlet.chances import BeatsRate, Calibrated
 from foreproof.gauntlet.coverage import Coverage
@@ -69,17 +71,36 @@ def names_of(kind: Kind, tier: Tier | None = None) -> tuple[str, ...]:
     return tuple(name for name, one in REGISTRY.items() if kind in one.kinds and tier in (None, one.tier))
 
 
+def entries(limits: Proof) -> Mapping[str, Entry]:
+    """The list, and after it the checks of plugins that a plan asks for."""
+    return {**REGISTRY, **{plugin.name: own_entry(plugin) for plugin in limits.own}}
+
+
+def own_entry(plugin: Plugin) -> Entry:
+    """A plugin's check: its `tier` (else structural) and `kinds` (else both) are its own, the plan's limits its arguments.
+
+    Raises BadInput for an object that is no check, or one of another name.
+    """
+    check: Check = plugin.able(plugin.made(), ("name", "control", "__call__"))
+    if check.name != plugin.name:
+        raise BadInput(plugin.subject, found=f"a check named {check.name!r}", wanted="the name of its entry point")
+    tier: Tier = getattr(check, "tier", "structural")
+    kinds: tuple[Kind, ...] = tuple(getattr(check, "kinds", _BOTH))
+    return Entry(tier, lambda limits: plugin.made(**limits.of(plugin.name)), kinds)
+
+
 def suite(limits: Proof, kind: Kind) -> tuple[Check | Verdict, ...]:
     """The checks of a proof in order; in the place of one that does not run, the verdict "not proven" that says why."""
+    known = entries(limits)
     return tuple(
-        REGISTRY[name].make(limits) if not (why := limits.why_not(name)) else unrun(name, why)
-        for name in names_of(kind)
+        known[name].make(limits) if not (why := limits.why_not(name)) else unrun(name, why, tier=known[name].tier)
+        for name in (*names_of(kind), *(plugin.name for plugin in limits.own))
     )
 
 
-def unrun(name: str, why: str) -> Verdict:
+def unrun(name: str, why: str, *, tier: Tier | None = None) -> Verdict:
     """The verdict on a check that did not run."""
-    return Verdict(name, "not proven", None, None, why, {"ran": False}, tier=REGISTRY[name].tier)
+    return Verdict(name, "not proven", None, None, why, {"ran": False}, tier=tier or REGISTRY[name].tier)
 
 
-__all__ = ["REGISTRY", "Entry", "names_of", "suite", "unrun"]
+__all__ = ["REGISTRY", "Entry", "entries", "names_of", "own_entry", "suite", "unrun"]

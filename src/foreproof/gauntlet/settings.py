@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Any
 
+from foreproof.core.plugins import Plugin
 from foreproof.core.section import Section
 from foreproof.core.trial import Kind
 from foreproof.errors import PlanError
 from foreproof.gauntlet.leaks.zoo import plantable
 from foreproof.gauntlet.limits import Limit, Proof
-from foreproof.gauntlet.registry import names_of
+from foreproof.gauntlet.registry import names_of, own_entry
 from foreproof.gauntlet.statistical import STATISTICAL
 
 
-def parse_proof(section: Section, *, kind: Kind) -> Proof:
-    """`proof: {alpha: 0.05, off: [overlap]}`; a limit that no check of this kind of label reads is refused."""
+def parse_proof(section: Section, *, kind: Kind, own: Mapping[str, Plugin] = MappingProxyType({})) -> Proof:
+    """`proof: {alpha: 0.05, off: [overlap]}`; a limit that no check of this kind of label reads is refused.
+
+    own: the checks of plugins, of which the plan's `also` says those that run.
+    """
     standard = Proof()
+    also = _also(section, kind, own)
+    known = (*names_of(kind), *(plugin.name for plugin in also))
     quantity = kind == "quantity"
     proof = Proof(
         alpha=section.number("alpha", default=standard.alpha, low=0.0001, high=0.5),
@@ -28,26 +36,46 @@ def parse_proof(section: Section, *, kind: Kind) -> Proof:
         else standard.calibration,
         scrambles=section.whole("scrambles", default=standard.scrambles, low=1),
         alone=section.whole("alone", default=standard.alone, low=0),
-        off=_names(section, "off", kind),
-        only=_names(section, "only", kind),
-        limits=_limits(section.section("limits", default={}), kind),
+        off=_names(section, "off", known),
+        only=_names(section, "only", known),
+        limits=_limits(section.section("limits", default={}), _limited(kind, also)),
         family=section.number("family", default=standard.family, low=0.0001, high=0.5),
         plant=_plant(section.text("plant", default=""), f"{section.path}.plant", kind),
+        own=also,
     )
     section.done()
     return proof
 
 
-def _limits(section: Section, kind: Kind) -> tuple[tuple[str, tuple[tuple[str, Limit], ...]], ...]:
+def _also(section: Section, kind: Kind, own: Mapping[str, Plugin]) -> tuple[Plugin, ...]:
+    """The checks of plugins that the plan asks for, each tried as a value before anything runs."""
+    names = _names(section, "also", tuple(own))
+    for name in names:
+        if kind not in own_entry(own[name]).kinds:
+            found = f"{name}, which judges no {kind}"
+            raise PlanError(f"{section.path}.also", found=found, wanted="a check for this workload")
+    return tuple(own[name] for name in dict.fromkeys(names))
+
+
+def _limited(kind: Kind, also: Sequence[Plugin]) -> dict[str, Callable[..., Any]]:
+    """What makes each check that has limits of its own."""
+    built_in: dict[str, Callable[..., Any]] = {
+        name: STATISTICAL[name] for name in names_of(kind) if name in STATISTICAL
+    }
+    return built_in | {plugin.name: plugin.made for plugin in also if is_dataclass(plugin.made())}
+
+
+def _limits(
+    section: Section, known: Mapping[str, Callable[..., Any]]
+) -> tuple[tuple[str, tuple[tuple[str, Limit], ...]], ...]:
     """`limits: {cliff: {limit: 0.02}, shift grid: {shifts: [7, 14]}}`: fields of the check's own value."""
-    known = [name for name in names_of(kind) if name in STATISTICAL]
     found = []
     for name in section:
         if name not in known:
             raise PlanError(f"{section.path}.{name}", found="no such limits", wanted=f"one of {', '.join(known)}")
         inner = section.section(name)
-        standard = STATISTICAL[name]()
-        able = {one.name: getattr(standard, one.name) for one in fields(standard) if one.name != "name"}  # type: ignore[arg-type]
+        standard = known[name]()
+        able = {one.name: getattr(standard, one.name) for one in fields(standard) if one.name != "name"}
         unknown = [word for word in inner if word not in able]
         if unknown:
             raise PlanError(f"{inner.path}.{unknown[0]}", found="no such limit", wanted=f"one of {', '.join(able)}")
@@ -74,12 +102,15 @@ def _plant(name: str, path: str, kind: Kind) -> str:
     return name
 
 
-def _names(section: Section, setting: str, kind: Kind) -> tuple[str, ...]:
-    known = names_of(kind)
+def _names(section: Section, setting: str, known: Sequence[str]) -> tuple[str, ...]:
     names = section.texts(setting, default=())
     for name in names:
         if name not in known:
-            raise PlanError(f"{section.path}.{setting}", found=repr(name), wanted=f"some of {', '.join(known)}")
+            raise PlanError(
+                f"{section.path}.{setting}",
+                found=repr(name),
+                wanted=f"some of {', '.join(known) or 'none: no plugin has one'}",
+            )
     return names
 
 

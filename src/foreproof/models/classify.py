@@ -6,9 +6,11 @@ They stand apart from the forecast's models (`registry`): their rows have one st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, get_args
 
 from foreproof.core.model import Fitted, Model
+from foreproof.core.plugins import Plugin
 from foreproof.core.section import Section
 from foreproof.errors import BadInput, PlanError
 from foreproof.models.blend import Scale, blend_weights_of
@@ -19,20 +21,26 @@ from foreproof.models.boost_binary import (
     load_cat_classifier,
 )
 from foreproof.models.logistic import Logistic, load_logistic
+from foreproof.models.plugged import Plugged, plugged
 from foreproof.models.registry import parse_listed
 from foreproof.models.stack import Blend, FittedBlend, weights_in
 
 
 def parse_classifiers(
-    section: Section, *, setting: str = "models", default: Any = ("logistic", "boost")
+    section: Section,
+    *,
+    setting: str = "models",
+    default: Any = ("logistic", "boost"),
+    own: Mapping[str, Plugin] = MappingProxyType({}),
 ) -> tuple[Model, ...]:
     """The classifiers that a section lists under `setting`, in its order.
 
     A list whose items are a name, or a mapping of one name to its settings, as for `registry.parse_models`:
-    `[logistic, {boost: {trees: 500, monotone: {recency: -1}}}, {blend: {members: [logistic, boost]}}]`. Raises PlanError.
+    `[logistic, {boost: {trees: 500, monotone: {recency: -1}}}, {blend: {members: [logistic, boost]}}]`.
+    own: classifiers of plugins. Raises PlanError.
     """
     path = f"{section.path}.{setting}" if section.path else setting
-    return parse_listed(section.raw(setting, default=default), CLASSIFIERS, path=path)
+    return parse_listed(section.raw(setting, default=default), {**CLASSIFIERS, **plugged(own)}, path=path)
 
 
 def load_classifier(model: Model, files: Mapping[str, bytes]) -> Fitted:
@@ -48,6 +56,8 @@ def load_classifier(model: Model, files: Mapping[str, bytes]) -> Fitted:
             inner = {name.removeprefix(f"{model.name}."): content for name, content in files.items()}
             members = tuple(load_classifier(member, inner) for member in model.members)
             return FittedBlend(model, members, blend_weights_of(weights_in(files, model.name)))
+        case Plugged():
+            return model.load(files)
         case _:
             raise BadInput(f"model {model.name}", found="no classifier", wanted=f"one of {', '.join(CLASSIFIERS)}")
 

@@ -15,6 +15,7 @@ from foreproof.models.local import Local, load_local
 from foreproof.models.naive import FittedNaive, Naive, SeasonalNaive
 from foreproof.models.normalise import FittedNormalised, Normalised, load_maps
 from foreproof.models.plain import FittedRule, Rule
+from foreproof.models.plugged import Plugged
 
 
 def load_fitted(model: Model, files: Mapping[str, bytes], *, season: int) -> Fitted:
@@ -34,6 +35,8 @@ def load_fitted(model: Model, files: Mapping[str, bytes], *, season: int) -> Fit
         case Normalised():
             inner = load_fitted(model.model, files, season=season)
             return FittedNormalised(model.name, inner, model.kind, load_maps(files[f"{model.name}.normalise.json"]))
+        case Plugged():
+            return model.load(files)
         case ForeignSeries() | ForeignRows():
             raise BadInput(
                 f"model {model.name}", found="no state that can be read back", wanted="a fit", fix="fit it again"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from foreproof.core.model import Model
+from foreproof.core.plugins import Plugin
 from foreproof.core.recipe import Recipe
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
@@ -21,18 +23,18 @@ _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s) per series")
 
 
 def parse_members(
-    root: Section, load: Load, *, default: Sequence[str]
+    root: Section, load: Load, *, default: Sequence[str], own: Mapping[str, Plugin] = MappingProxyType({})
 ) -> tuple[tuple[Model, ...], tuple[LeftOut, ...]]:
     """The members and what a budget left out, from the settings `models` and `budget`.
 
-    default: the models of a plan that is silent; under a budget, `candidates` stand in for them.
+    default: the models of a plan that is silent; under a budget, `candidates` stand in for them. own: models of plugins.
     """
     listed = root.raw("models", default=None)
     budget = _budget(root)
     if listed is None and budget is not None:
         models = candidates(load.season)
     else:
-        models = parse_models(list(default) if listed is None else listed)
+        models = parse_models(list(default) if listed is None else listed, own=own)
     if BASELINE not in [model.name for model in models]:
         raise PlanError("models", found=f"no {BASELINE}", wanted="the baseline among the models", fix=f"add {BASELINE}")
     if budget is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, get_args
 
 from foreproof.core.model import Model
+from foreproof.core.plugins import Plugin
 from foreproof.core.section import Section
 from foreproof.errors import PlanError
 from foreproof.models.arima import AutoARIMA
@@ -19,18 +21,21 @@ from foreproof.models.mstl import MSTL
 from foreproof.models.naive import Naive, SeasonalNaive
 from foreproof.models.normalise import Kind, Normalised
 from foreproof.models.plain import Drift, SeasonalWindowMean, WindowMean
+from foreproof.models.plugged import plugged
 from foreproof.models.statistical import AutoCES, AutoETS, Theta
 
 
-def parse_models(listed: Any, *, path: str = "models") -> tuple[Model, ...]:
+def parse_models(
+    listed: Any, *, path: str = "models", own: Mapping[str, Plugin] = MappingProxyType({})
+) -> tuple[Model, ...]:
     """The models of a plan, in its order.
 
     listed: a list whose items are a name, or a mapping of one name to its settings, such as
     `[seasonal_naive, auto_ets, {boost: {loss: l2, name: boost_mean}}]`. Each model takes `name`, under which it appears, so
-    that one kind may stand there twice. Raises PlanError with the dotted path for an unknown name (with the nearest one)
-    or setting, and for two models of one name.
+    that one kind may stand there twice. own: models of plugins. Raises PlanError with the dotted path for an unknown name
+    (with the nearest one) or setting, and for two models of one name.
     """
-    return parse_listed(listed, KINDS, path=path)
+    return parse_listed(listed, {**KINDS, **plugged(own)}, path=path)
 
 
 def parse_listed(listed: Any, kinds: Mapping[str, Callable[[Section], Model]], *, path: str) -> tuple[Model, ...]:

@@ -171,7 +171,7 @@ class ForecastPlan:
 def parse_forecast(plan: Plan) -> ForecastPlan:
     """A plan of the forecast workload; every setting is read once, and an unknown one is refused."""
     root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources", "code"):
+    for name in ("schema", "name", "workload", "seed", "sources", "code", "plugins"):
         root.raw(name, default=None)
     tables = root.section("tables")
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
@@ -194,7 +194,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         root.section("backtest", default={}), horizon=horizon, stride=max(1, min(season, horizon))
     )
     load = Load(season, horizon, backtest.examples, backtest.fits(horizon))
-    models, left_out = parse_members(root, load, default=MODELS)
+    models, left_out = parse_members(root, load, default=MODELS, own=plan.plugins.of("models"))
     parsed = ForecastPlan(
         plan=plan,
         contracts=contracts,
@@ -206,10 +206,8 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         paths=root.whole("paths", default=500, low=10, high=100_000),
         calibration=parse_calibration(root.section("intervals", default={}), columns=task.entity),
         backtest=backtest,
-        ordering=parse_ordering(root.section("decision"), horizon=horizon, contracts=contracts, entity=series.by)
-        if "decision" in root
-        else None,
-        proof=parse_proof(root.section("proof", default={}), kind="quantity"),
+        ordering=_ordering(root, plan, task, contracts) if "decision" in root else None,
+        proof=parse_proof(root.section("proof", default={}), kind="quantity", own=plan.plugins.of("checks")),
         cutoff=str(root.raw("cutoff", default="latest")),
         left_out=left_out,
         cold_start=parse_cold(root.section("cold_start"), contracts=contracts, entity=series.by, low=low)
@@ -226,6 +224,12 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
             fix="the last periods before a cutoff are not known yet, and would be learned from as zeros",
         )
     return parsed
+
+
+def _ordering(root: Section, plan: Plan, task: ForecastTask, contracts: Sequence[Contract]) -> Ordering:
+    own = plan.plugins.of("policies")
+    section = root.section("decision")
+    return parse_ordering(section, horizon=task.horizon, contracts=contracts, entity=task.entity, own=own)
 
 
 def _contract_of(contracts: Sequence[Contract], section: Section) -> Contract:

@@ -106,7 +106,7 @@ class PropensityPlan:
 def parse_propensity(plan: Plan) -> PropensityPlan:
     """A plan of the propensity workload; every setting is read once, and an unknown one is refused."""
     root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources", "code"):
+    for name in ("schema", "name", "workload", "seed", "sources", "code", "plugins"):
         root.raw(name, default=None)
     tables = root.section("tables")
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
@@ -128,13 +128,13 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         policies=policies,
         variants=variants,
         missing=parse_missing(root.section("missing", default={})),
-        models=parse_classifiers(root),
+        models=parse_classifiers(root, own=plan.plugins.of("models")),
         calibrators=_calibrators(root),
         choice=root.choice("choice", get_args(Choice), default="group"),
         backtest=backtest,
         worth=_worth(root.section("worth", default={})),
         shortlist=shortlist,
-        proof=parse_proof(root.section("proof", default={}), kind="chance"),
+        proof=parse_proof(root.section("proof", default={}), kind="chance", own=plan.plugins.of("checks")),
         cutoff=str(root.raw("cutoff", default="latest")),
         keep=parse_keep(root),
         dimensions=dimensions,
@@ -154,7 +154,7 @@ def _challenger(plan: Plan, section: Section) -> PropensityPlan:
         raise PlanError("challenger", found="nothing that differs", wanted=f"some of {', '.join(CHALLENGES)}")
     values = {name: value for name, value in plan.values.items() if name != "challenger"}
     try:
-        found = parse_propensity(plan_of({**values, **changes}))
+        found = parse_propensity(replace(plan_of({**values, **changes}), plugins=plan.plugins))
     except PlanError as error:
         if error.subject.partition(".")[0].partition("[")[0] not in changes:
             raise
