@@ -19,6 +19,7 @@ import pytest
 import foreproof.decisions
 from foreproof.core.decide import Decisions, Policy
 from foreproof.decisions.newsvendor import Newsvendor
+from foreproof.decisions.plugged import Plugged
 from foreproof.errors import ForeproofError
 
 CUTOFFS = [datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)]
@@ -58,6 +59,7 @@ CASES: dict[str, Case] = {
     "newsvendor": Case(Newsvendor(3.0, 1.0, 6.0, 12.0), STOCK),
     "newsvendor with costs by entity": Case(Newsvendor("margin", 1.0), STOCK),
     "newsvendor without stock": Case(Newsvendor(1.0, 2.0), None),
+    "a plugin's": Case(Plugged(Newsvendor(3.0, 1.0), "plugin 'x' of acme 1.0"), STOCK),
 }
 
 

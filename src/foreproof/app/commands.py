@@ -12,10 +12,11 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from foreproof.adapters.query import query
-from foreproof.app import demo, history, scenarios
+from foreproof.app import demo, history, plugins, scenarios
 from foreproof.app.doctor import diagnose
 from foreproof.app.guess import guess_plan
 from foreproof.app.keeping import kept_rows
@@ -133,7 +134,7 @@ def sql(folder: Path, text: str, *, as_of: str) -> None:
 
 
 def doctor() -> int:
-    """Print what is installed; 1 where something that a command needs is missing or too old."""
+    """Print what is installed; 1 where something that a command needs is missing or too old, or a plugin cannot be used."""
     table = Grid("library", "installed", "wanted", "needed for", "how to get it")
     found = diagnose()
     for line in found:
@@ -142,8 +143,26 @@ def doctor() -> int:
             line.name, f"[{style}]{line.installed}[/]", line.wanted, line.purpose, "" if line.fine else line.fix
         )
     out.print(table)
+    usable = _plugins()
     out.print(f"Python {sys.version.split()[0]}, foreproof {metadata.version('foreproof')}")
-    return 0 if all(line.fine for line in found) else 1
+    return 0 if usable and all(line.fine for line in found) else 1
+
+
+def _plugins() -> bool:
+    """Print the plugins that are installed; whether all of them can be used."""
+    try:
+        found = {plugin: plugins.fault(plugin) for plugin in plugins.installed().found}
+    except BadInput as error:
+        err.print(f"error: {error}", markup=False, highlight=False)
+        return False
+    table = Grid("plugin", "kind", "of", "object", "what is wrong")
+    for plugin, wrong in found.items():
+        table.add_row(
+            plugin.name, plugin.group, plugin.origin, plugin.target, escape(wrong), style="red" if wrong else ""
+        )
+    if found:
+        out.print(table)
+    return not any(found.values())
 
 
 def scenario_add(
