@@ -14,6 +14,7 @@ from foreproof.app.audit import Asked, show_audit
 from foreproof.app.ci import prove_ci
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
+from foreproof.app.commands_backup import show_backup, show_restore
 from foreproof.app.commands_settings import show_settings
 from foreproof.engine.prequential import FreezeTerms
 from foreproof.errors import BadInput, ForeproofError
@@ -296,6 +297,25 @@ def diagnose(
 ) -> None:
     """Say where the error of a recorded run comes from: tests, parts, days, events, and model against model."""
     raise typer.Exit(diagnosis.show(project, run, between=between))
+
+
+@app.command()
+def backup(
+    archive: Annotated[Path, typer.Argument(metavar="FILE.tar", help="the archive, a new file")],
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="a project, or the home of a service")] = Path(),
+) -> None:
+    """Write a project or a home into one verified file, while others may go on writing."""
+    show_backup(archive, folder)
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(metavar="FILE.tar", help="what `foreproof backup` wrote")],
+    folder: Annotated[Path, typer.Argument(metavar="NEWDIR", help="a new folder")],
+    catalog: Annotated[str, typer.Option(help="URL of an empty catalogue for the log and the runs")] = "",
+) -> None:
+    """Make a folder of a backup again, whole or not at all; 1 where the archive, a log or a table does not hold."""
+    show_restore(archive, folder, catalog=catalog)
 
 
 @app.command()

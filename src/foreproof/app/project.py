@@ -29,6 +29,8 @@ from foreproof.workloads.forecast import ForecastPlan, parse_forecast
 from foreproof.workloads.propensity import PropensityPlan, mapped_database, parse_propensity
 
 PLAN_FILE = "foreproof.yaml"
+ORIGIN = "foreproof.local/log"
+"""The name of a project's log."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Project:
     def ledger(self) -> Ledger:
         """The signed log."""
         key = self.inside / "keys" / "log.pem"
-        return Ledger(self.catalog, key, "foreproof.local/log", self.settings.now, self.settings.checkpoints or None)
+        return Ledger(self.catalog, key, ORIGIN, self.settings.now, self.settings.checkpoints or None)
 
     @cached_property
     def learned(self) -> dict[str, Any]:
@@ -220,4 +222,4 @@ def _with_features(plan: Plan, folder: Path) -> Plan:
     return plan.having(features=listed["features"])
 
 
-__all__ = ["PLAN_FILE", "Project", "open_project", "plan_again", "recorded_plan"]
+__all__ = ["ORIGIN", "PLAN_FILE", "Project", "open_project", "plan_again", "recorded_plan"]
