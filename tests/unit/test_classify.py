@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.logistic import sigmoid
-from foreproof.core.model import Frame, Now, Past
+from foreproof.core.model import Fitted, Frame, Now, Past
+from foreproof.core.plugins import Plugin
 from foreproof.core.section import Section
 from foreproof.errors import BadInput, MissingExtra, PlanError
 from foreproof.models.blend import BlendWeights
@@ -22,6 +23,7 @@ from foreproof.models.boost_binary import BoostClassifier, CatClassifier
 from foreproof.models.classify import load_classifier, parse_classifiers
 from foreproof.models.logistic import FittedLogistic, Logistic
 from foreproof.models.naive import Naive
+from foreproof.models.plugged import Plugged
 from foreproof.models.stack import Blend, FittedBlend, stacked
 
 FRAME = Frame(("customer",), Grid("integer", unit="step"), 1, 1)
@@ -286,3 +288,22 @@ def test_a_model_of_the_forecast_is_no_classifier_and_the_other_way_round() -> N
     check: Callable[[Any], Any] = parsed
     with pytest.raises(PlanError, match="known: logistic, boost, catboost, blend"):
         check(["seasonal_naive"])
+
+
+def test_a_plugins_classifier_stands_beside_ours_and_is_read_back_by_its_own_load() -> None:
+    @dataclass(frozen=True)
+    class Mine(Logistic):
+        def load(self, files: Mapping[str, bytes]) -> Fitted:
+            return load_classifier(Logistic(), files)
+
+    own = {"mine": Plugin("models", "mine", "acme 1.0", "acme:Mine", lambda section: Mine(name="mine"))}
+    section = Section({"models": ["logistic", "mine"]}, path="")
+    first, second = parse_classifiers(section, own=own)
+    assert (first.name, second.name, second.reads_rows) == ("logistic", "mine", True)
+    assert "acme 1.0" in repr(second)
+    learned = rows(n=200)
+    fitted = second.fit(past(learned), seed=1)
+    again = load_classifier(second, {"logistic.json": fitted.dump()["mine.json"]})
+    assert again.predict(now(learned)).canonical().equals(fitted.predict(now(learned)).canonical())
+    with pytest.raises(BadInput, match=r"acme 1\.0.*no state"):
+        load_classifier(Plugged(Logistic(), "acme 1.0"), fitted.dump())
