@@ -333,8 +333,12 @@ def test_a_home_is_backed_up_with_its_projects_and_its_own_databases(source: Pat
     with sqlite3.connect(tmp_path / "new/.foreproof/service.db") as store:
         assert store.execute("SELECT hash FROM keys").fetchall() == [("abc",)]
     store.close()
-    with pytest.raises(BadInput, match="FOREPROOF_LAKE"):
-        backup(home, tmp_path / "b.tar", {"FOREPROOF_LAKE": "elsewhere"}, now=NOW)
+    for place, tenant, name in (("one", "local", "one"), ("tenants/other/two", "other", "two")):
+        (tmp_path / "lake" / tenant).mkdir(parents=True)
+        (home / place / ".foreproof/lake").rename(tmp_path / "lake" / tenant / name)
+    backup(home, tmp_path / "b.tar", {"FOREPROOF_LAKE": str(tmp_path / "lake")}, now=NOW)  # one lake, a folder for each
+    restore(tmp_path / "b.tar", tmp_path / "newer")
+    assert content(tmp_path / "newer/one") == content(tmp_path / "new/one")
 
 
 def test_stores_outside_the_project_come_home_in_a_restore_and_notes_say_what_does_not(

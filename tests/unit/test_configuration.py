@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from foreproof.app.cli import app
 from foreproof.app.configuration import BY_NAME, NAMES, SETTINGS, looked_up, merged, settings_files, shown, strangers
+from foreproof.app.service_settings import read_service_settings
 from foreproof.app.settings import read_settings
 from foreproof.errors import BadInput
 
@@ -70,6 +71,12 @@ def test_a_project_reads_its_files(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, base="# where\nworkers: 3\nlake: s3://facts/lake\ntoday: 2024-01-02\n")
     found = read_settings(folder, {"FOREPROOF_LAKE": "elsewhere"})
     assert (found.workers, found.lake, found.now().year) == (3, "elsewhere", 2024)
+
+
+def test_a_service_reads_the_files_of_its_home(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, base="rate: 5\noidc: {issuer: 'https://id.example.org'}\n", prod="auth: keys\n")
+    found = read_service_settings(folder, {"APP_ENV": "prod", "FOREPROOF_RATE": "7"})
+    assert (found.rate, found.auth, found.oidc_issuer) == (7.0, "keys", "https://id.example.org")
 
 
 def test_mappings_inside_a_file_join_by_underscores_and_a_file_of_comments_says_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from foreproof.adapters.archive import pack, unpack
 from foreproof.adapters.catalog import Catalog
 from foreproof.adapters.lake import Lake
 from foreproof.adapters.ledger import Ledger
+from foreproof.app.home import Place, open_home
 from foreproof.app.project import ORIGIN, PLAN_FILE
 from foreproof.app.settings import Settings, read_settings
 from foreproof.core.plan import parse_yaml
@@ -31,7 +32,6 @@ _INSIDE, _CATALOG, _LAKE = ".foreproof", "catalog.db", "lake"
 _KEPT = ("*.yaml", "*.yml", "*.py", "*.md")
 """What of a project's own folder is kept: plan, settings, features, own code, README; not its raw data, which are in the lake."""
 _ATTEMPTS = 3
-_MOVED = ("FOREPROOF_LAKE", "FOREPROOF_CATALOG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ def backup(folder: Path, archive: Path, environment: Mapping[str, str], *, now: 
     Raises BadInput for a folder that is neither and for an archive that is there already; IntegrityError where the log, a run's
     files or a table are not as signed.
     """
-    parts = _parts(folder, environment)
+    home = open_home(folder, environment)
+    parts = {
+        place.folder.relative_to(folder).as_posix(): place for tenant in home.tenants() for place in home.places(tenant)
+    }
     if archive.exists():
         raise BadInput(str(archive), found="a file already", wanted="a new one", fix="choose another name")
     inside = folder / _INSIDE
@@ -107,37 +110,13 @@ def restore(archive: Path, folder: Path, *, catalog: str = "") -> Done:
     return Done(folder, manifest, tuple(_elsewhere(folder, manifest["projects"], catalog)))
 
 
-def _parts(folder: Path, environment: Mapping[str, str]) -> dict[str, Path]:
-    """The projects of a folder by their path in it: `.` for the folder itself, then those of other tenants."""
-    alone = (folder / PLAN_FILE).is_file()
-    found = [*(() if alone else folder.glob(f"*/{PLAN_FILE}")), *folder.glob(f"tenants/*/*/{PLAN_FILE}")]
-    parts = {plan.parent.relative_to(folder).as_posix(): plan.parent for plan in sorted(found)}
-    parts = {".": folder, **parts} if alone else parts
-    if not parts:
-        raise BadInput(
-            str(folder),
-            found=f"no {PLAN_FILE}, here or one folder below",
-            wanted="a project, or the home of a service",
-            fix="foreproof backup FILE.tar FOLDER",
-        )
-    moved = [name for name in _MOVED if environment.get(name)]
-    if moved and len(parts) > 1:
-        raise BadInput(
-            moved[0],
-            found="stores of several projects in one place outside the home",
-            wanted="each project's own",
-            fix="back up one project at a time, with the setting that it is run with",
-        )
-    return parts
-
-
 def _laid_out(
-    folder: Path, draft: Path, parts: Mapping[str, Path], environment: Mapping[str, str]
+    folder: Path, draft: Path, parts: Mapping[str, Place], environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Lay out everything in the draft and hold it to what is signed; what the manifest says of it, and notes."""
     projects, notes = {}, []
-    for path, source in parts.items():
-        settings = read_settings(source, environment)
+    for path, place in parts.items():
+        source, settings = place.folder, read_settings(place.folder, place.environment)
         target = draft / path
         notes += [f"{path}: {note}" for note in _lay_project(source, target, settings)]
         projects[path] = _described(target, settings)

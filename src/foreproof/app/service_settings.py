@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from foreproof.app.configuration import merged
 from foreproof.errors import BadInput
 
 Auth = Literal["auto", "keys"]
@@ -41,7 +42,7 @@ class ServiceSettings:
 
 def read_service_settings(home: Path, environment: Mapping[str, str] | None = None) -> ServiceSettings:
     """The settings of a home; an unreadable value is an error that names the variable."""
-    env = os.environ if environment is None else environment
+    env = merged(home, os.environ if environment is None else environment)
     inside = home / ".foreproof"
     return ServiceSettings(
         store=env.get("FOREPROOF_SERVICE") or f"sqlite:///{inside / 'service.db'}",
