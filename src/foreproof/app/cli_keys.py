@@ -134,7 +134,7 @@ def usage(
         print(as_csv(found["rows"]), end="")
         return
     table = Table(box=None, pad_edge=False)
-    shown = [name for name in ("tenant", "kind", "name", "job", "day") if any(name in row for row in found["rows"])]
+    shown = ["tenant", *(n for n in ("kind", "name", "job", "day") if any(n in row for row in found["rows"]))]
     numbers = ("calls", "cpu_seconds", "bytes_scanned", "rows_predicted", "price")
     for column in (*shown, *numbers):
         table.add_column(column, justify="right" if column in numbers else "left")

@@ -76,8 +76,10 @@ class _Call:
     def route(self) -> str:
         """The template of the route that took the call."""
         route = self.scope.get("route")
-        path = getattr(route, "path", None) or "unmatched"
-        return path.removeprefix("/api/v1") if isinstance(path, str) else "unmatched"
+        if route is None:
+            return self.scope["state"].get("route") or "unmatched"
+        path: str = getattr(route, "path", "") or "unmatched"
+        return path.removeprefix("/api/v1")
 
     async def _audit(self) -> None:
         # Before the first byte of the answer: a write that was acknowledged is always on record.

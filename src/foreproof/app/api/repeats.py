@@ -21,6 +21,8 @@ from foreproof.errors import BadInput, StoreError
 LONGEST = 128
 """Characters of a key of idempotency."""
 _LARGEST = 4 * 2**20
+_ROUTE = "route"
+"""Beside the kept headers: the template that took the first call, for the audit of a repeated one."""
 _HEADERS = (b"content-type", b"location", b"etag", b"cache-control")
 
 
@@ -61,6 +63,7 @@ class Repeats:
         asked = _asked(key, caller, scope, body)
         state = await to_thread.run_sync(self._begin, asked)
         if isinstance(state, Answer):
+            scope["state"]["route"] = state.head.get(_ROUTE, "")
             await _send(state, send)
         elif state == "other body":
             raise Conflict("it was used for something else", "one key for one write")
@@ -83,7 +86,7 @@ class Repeats:
         finally:
             self._open -= 1
             # Kept before anybody sees it: an answer that was seen can always be had again.
-            await self._finish(asked, held.answer())
+            await self._finish(asked, held.answer(getattr(scope.get("route"), "path", "")))
             await held.let_go()
 
     async def _finish(self, asked: Asked, answer: Answer | None) -> None:
@@ -120,13 +123,14 @@ class _Held:
             self._large = True
             await self.let_go()
 
-    def answer(self) -> Answer | None:
+    def answer(self, route: str) -> Answer | None:
         """The answer, if all of it came and it is small enough."""
         if self._large or not self._whole:
             return None
         start, *rest = self._messages
         found = {name.lower(): value for name, value in start.get("headers", ())}
         head = {name.decode(): found[name].decode("latin-1") for name in _HEADERS if name in found}
+        head[_ROUTE] = route
         return Answer(start["status"], head, b"".join(message.get("body", b"") for message in rest))
 
     async def let_go(self) -> None:
@@ -169,7 +173,8 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 async def _send(answer: Answer, send: Send) -> None:
-    headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.head.items()]
+    said = {name: value for name, value in answer.head.items() if name != _ROUTE}
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in said.items()]
     headers += [(b"content-length", str(len(answer.body)).encode()), (b"idempotency-replayed", b"true")]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
