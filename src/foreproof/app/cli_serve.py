@@ -48,7 +48,6 @@ def serve(
         "timeout_graceful_shutdown": _PATIENCE,
     }
     uvicorn.run(app, host=host, port=port, **how)
-    logs.say("ended")
 
 
 __all__ = ["serve_app"]

@@ -9,7 +9,7 @@ from importlib import metadata
 from fastapi import FastAPI
 
 from foreproof.adapters.service.migrate import open_store
-from foreproof.app.api import problem
+from foreproof.app.api import logs, problem
 from foreproof.app.api.caller import Service
 from foreproof.app.api.gate import Gate
 from foreproof.app.api.operations import Operations
@@ -35,6 +35,7 @@ def create_app(home: Home, *, only: Iterable[str] = (), local: bool = True) -> F
         yield
         operations.stop()
         store.close()
+        logs.say("ended")
 
     app = FastAPI(
         title="Foreproof",

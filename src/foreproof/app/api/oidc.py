@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from foreproof.app.home import is_tenant
 from foreproof.app.service_settings import ServiceSettings
 from foreproof.errors import BadInput, Denied, StoreError
 
@@ -59,13 +60,13 @@ class Issuer:
     def claims(self, token: str) -> Claims:
         """The claims of a token. Raises Denied for one that does not hold, StoreError where the issuer does not answer."""
         from joserfc import jwt
-        from joserfc.errors import JoseError, MissingKeyError
+        from joserfc.errors import InvalidKeyIdError, JoseError, MissingKeyError
 
         keys = self._known()
         try:
             try:
                 found = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
-            except (MissingKeyError, ValueError):
+            except (InvalidKeyIdError, MissingKeyError):
                 # The issuer may have made another key since.
                 found = jwt.decode(token, self._known(after=keys), algorithms=list(ALGORITHMS))
             said = dict(found.claims)
@@ -80,9 +81,8 @@ class Issuer:
             raise _refused(type(error).__name__) from None
         role = _role(_claim(said, self._settings.oidc_role))
         tenant = _claim(said, self._settings.oidc_tenant)
-        if not isinstance(tenant, str) or not role:
-            missing = self._settings.oidc_role if isinstance(tenant, str) else self._settings.oidc_tenant
-            raise _refused(f"no usable claim {missing}")
+        if not isinstance(tenant, str) or not is_tenant(tenant) or not role:
+            raise _refused(f"no usable {self._settings.oidc_tenant} or {self._settings.oidc_role} in its claims")
         return Claims(str(said["sub"]), tenant, role, float(said["exp"]) + _LEEWAY)
 
     def _known(self, *, after: KeySet | None = None) -> KeySet:
