@@ -63,11 +63,12 @@ def test_a_line_of_the_log_says_what_was_done_and_never_with_which_key(tmp_path:
         "level": "info", "event": "request", "request": "r1", "tenant": "amber", "route": "/me", "status": 200,
     }  # fmt: skip
     assert first["ms"] > 0 and first["at"].endswith("+00:00")
-    looked, failed, last = [line for line in lines if line["request"] == "r2"]
+    looked, failed, last = [line for line in lines if line.get("request") == "r2"]
     assert (looked["event"], looked["thing"]) == ("looked", 7)
     assert (failed["event"], failed["level"], last["run"], last["status"]) == ("failed", "error", "abc", 500)
     assert "ValueError: it is fp_***" in failed["error"]
-    refused = lines[-1]
+    refused, ended = lines[-2:]
+    assert ended["event"] == "ended"
     assert refused["status"] == 401 and "tenant" not in refused
     text = said.getvalue()
     assert secret not in text and "private words" not in text and "token" not in text
@@ -182,6 +183,23 @@ def test_numbers_say_what_each_tenant_serves_how_old_and_how_long_its_log_is(tmp
     assert (lines['foreproof_jobs{status="done"}'], lines['foreproof_jobs{status="running"}']) == ("2.0", "1.0")
     assert lines['foreproof_requests_total{method="GET",route="unmatched",status="404"}'] == "2.0"
     assert lines['foreproof_request_seconds_count{route="/me"}'] == "1.0"
+
+
+def test_alert_rules_and_the_page_name_metrics_that_exist(tmp_path: Path) -> None:
+    import re
+
+    import yaml
+
+    app = service_home.opened(service_home.made(tmp_path / "home"))
+    with service_home.client(app) as client:
+        client.get("/api/v1/me")
+        known = set(re.findall(r"^# TYPE (foreproof_\w+)", client.get("/metrics").text, re.MULTILINE))
+    root = Path(__file__).resolve().parents[2]
+    rules = yaml.safe_load((root / "deploy" / "prometheus" / "alerts.yaml").read_text())["groups"][0]["rules"]
+    named = {name for rule in rules for name in re.findall(r"foreproof_\w+", rule["expr"])}
+    assert {name.removesuffix("_bucket") for name in named} <= known
+    page = (root / "docs" / "service.md").read_text()
+    assert {name for name in known if not name.endswith("_created") and f"`{name}`" not in page} == set()
 
 
 def test_what_lies_in_a_tenants_folders_is_its_own(tmp_path: Path) -> None:

@@ -241,8 +241,8 @@ class Gate:
         if logs.LOGGER.isEnabledFor(20):
             said: dict[str, Any] = {"tenant": caller.tenant} if caller is not _PUBLIC else {}
             run = call.scope.get("path_params", {}).get("run") or call.scope["state"].get("run")
-            said |= {"run": run} if run else {}
-            logs.say("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), **said)
+            said |= {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+            logs.access(said | {"run": run} if run else said)
 
 
 def _id(given: bytes | None) -> bytes:
