@@ -204,3 +204,34 @@ def test_what_a_call_may_add_to_its_meter_stands_in_its_usage(app: FastAPI, clie
     found = rows["GET /counted"]
     assert (found["calls"], found["rows_predicted"], found["bytes_scanned"]) == (2, 56, 8192)
     assert found["cpu_seconds"] > 0
+
+
+def test_nothing_but_http_goes_past_the_gate(app: FastAPI, client: TestClient) -> None:
+    from fastapi import WebSocket
+    from starlette.websockets import WebSocketDisconnect
+
+    @app.websocket("/api/v1/ws")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+
+    with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/api/v1/ws"):
+        pass
+    assert caught.value.code == 1008
+
+
+def test_odd_paths_and_ids_are_not_found_and_break_nothing(tmp_path: Path, postgres_url: str) -> None:
+    import uuid
+
+    import sqlalchemy as sa
+
+    schema = f"fp_{uuid.uuid4().hex[:12]}"
+    env = {"FOREPROOF_SERVICE": f"{postgres_url}?schema={schema}"}
+    app = service_home.opened(service_home.made(tmp_path / "home"), env)
+    with service_home.client(app) as client:
+        for odd in ("%00", "a%00b", "%ff%fe", "..%2f..", "%F0%9F%92%A9", "x" * 2000):
+            for headers in ({}, {"Idempotency-Key": "k"}):
+                answer = client.delete(f"/api/v1/keys/{odd}", headers=headers)
+                assert answer.status_code in (404, 422), (odd, answer.text)
+        assert client.get("/api/v1/audit").json()["total"] == 12
+        with app.state.service.store.writing() as connection:
+            connection.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))

@@ -84,7 +84,7 @@ class _Call:
     async def _audit(self) -> None:
         # Before the first byte of the answer: a write that was acknowledged is always on record.
         caller, scope, said = self.caller, self.scope, self.body.digest
-        path = scope["path"][:500]
+        path = scope["path"][:500].replace("\0", "\ufffd")  # PostgreSQL keeps no text with a zero in it
         who = (caller.tenant, datetime.now(UTC), caller.key, caller.role)
         entry = Entry(*who, scope["method"], self.route, path, self.status, self.id.decode(), said)
         try:
@@ -132,7 +132,10 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a call in, or say why not."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            if scope["type"] == "websocket":  # there are none, and none that one adds goes past the gate
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await self.app(scope, receive, send)
             return
         began = time.perf_counter()
         if not self.operations.running:

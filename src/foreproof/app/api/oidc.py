@@ -25,6 +25,7 @@ _FRESH = 3600.0
 _AGAIN = 10.0
 _LEEWAY = 30
 _TIMEOUT = 5.0
+_LONGEST = 200
 _NEAR = ("127.0.0.1", "::1", "localhost")
 
 
@@ -79,11 +80,14 @@ class Issuer:
             ).validate(said)
         except (JoseError, ValueError) as error:
             raise _refused(type(error).__name__) from None
+        subject = str(said["sub"])
+        if not subject.isprintable() or len(subject) > _LONGEST:
+            raise _refused("its subject")
         role = _role(_claim(said, self._settings.oidc_role))
         tenant = _claim(said, self._settings.oidc_tenant)
         if not isinstance(tenant, str) or not is_tenant(tenant) or not role:
             raise _refused(f"no usable {self._settings.oidc_tenant} or {self._settings.oidc_role} in its claims")
-        return Claims(str(said["sub"]), tenant, role, float(said["exp"]) + _LEEWAY)
+        return Claims(subject, tenant, role, float(said["exp"]) + _LEEWAY)
 
     def _known(self, *, after: KeySet | None = None) -> KeySet:
         with self._lock:

@@ -82,9 +82,8 @@ class Operations:
                 self.tracing.close()
 
     def audit_later(self, entry: Entry) -> None:
-        """Keep an entry that could not be written at once."""
-        with self._lock:
-            self._entries.append(entry)
+        """Keep an entry that could not be written at once; never waits, since the event loop calls it."""
+        self._entries.append(entry)
 
     def flush(self) -> None:
         """Write down usage and whatever waits. A store that does not answer is said, and asked again the next time."""
@@ -94,8 +93,9 @@ class Operations:
             try:
                 usage.record(self.store, self._lines)
                 self._lines = []
-                write_entries(self.store, self._entries)
-                self._entries = []
+                ready = len(self._entries)
+                write_entries(self.store, self._entries[:ready])
+                del self._entries[:ready]
                 used, self.identity.used = self.identity.used, {}
                 touch_keys(self.store, used)
             except StoreError as error:

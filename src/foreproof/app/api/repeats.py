@@ -148,7 +148,8 @@ def _asked(key: bytes, caller: Caller, scope: Scope, body: bytes) -> Asked:
     # The role is in it: what an admin was answered is not for a reader who repeats the call.
     said = [caller.role.encode(), scope["query_string"], kind]
     parts = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in (*said, body)))
-    return Asked(caller.tenant, scope["method"], scope["path"], text, parts.digest())
+    path = scope["path"].replace("\0", "\ufffd")  # PostgreSQL keeps no text with a zero in it
+    return Asked(caller.tenant, scope["method"], path, text, parts.digest())
 
 
 async def _whole(receive: Receive) -> bytes | None:
