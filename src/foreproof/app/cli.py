@@ -12,6 +12,7 @@ import typer
 from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
 from foreproof.app.audit import Asked, show_audit
 from foreproof.app.ci import prove_ci
+from foreproof.app.cli_keys import keys_app, operations_app
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
 from foreproof.app.commands_backup import show_backup, show_restore
@@ -39,9 +40,11 @@ for name, group in (
     ("scenario", scenario_app),
     ("mapping", mapping_app),
     ("demo", demo_app),
+    ("keys", keys_app),
 ):
     app.add_typer(group, name=name)
 app.add_typer(serve_app)
+app.add_typer(operations_app)
 
 
 @new_app.command("forecast")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from foreproof.errors import BadInput, MissingExtra
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_PATIENCE = 30
+"""Seconds that calls under way have to finish in."""
 serve_app = typer.Typer()
 HomeFolder = Annotated[Path, typer.Argument(metavar="[HOME]", help="a project, or a folder of projects")]
 
@@ -25,6 +27,7 @@ def serve(
     try:
         import uvicorn
 
+        from foreproof.app.api import logs
         from foreproof.app.api.app import create_app
     except ModuleNotFoundError as error:
         raise MissingExtra("serve", found=f"no module {error.name}", fix="pip install 'foreproof[serve]'") from None
@@ -32,9 +35,19 @@ def serve(
 
     if not 0 < port < 65536:
         raise BadInput("--port", found=str(port), wanted="1 to 65535")
-    app = create_app(open_home(home), only=only or (), local=host in _LOOPBACK)
+    opened = open_home(home)
+    logs.configure(opened.settings.log)
+    app = create_app(opened, only=only or (), local=host in _LOOPBACK)
     print(f"serving on http://{host}:{port}/api/v1 (docs: http://{host}:{port}/api/v1/docs)", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    logs.say("serving", host=host, port=port)
+    # Told to end, it takes no more calls, finishes those under way, writes usage down and closes its stores.
+    how: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": _PATIENCE,
+    }
+    uvicorn.run(app, host=host, port=port, **how)
 
 
 __all__ = ["serve_app"]

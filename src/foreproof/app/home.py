@@ -117,6 +117,11 @@ def open_home(folder: Path, environment: Mapping[str, str] | None = None) -> Hom
     return home
 
 
+def is_tenant(name: str) -> bool:
+    """Whether a tenant may be called so: lower-case letters, digits, - and _, 63 characters at most."""
+    return _NAME.fullmatch(name) is not None
+
+
 def workload_of(place: Place) -> str:
     """The workload that a project's plan names, read without opening it; empty where it names none."""
     found = re.search(r"^workload:\s*([a-z]+)", (place.folder / _PLAN).read_text(encoding="utf-8"), re.MULTILINE)
@@ -149,4 +154,4 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-__all__ = ["LOCAL", "Home", "Place", "open_home", "workload_of"]
+__all__ = ["LOCAL", "Home", "Place", "is_tenant", "open_home", "workload_of"]

@@ -8,12 +8,13 @@ from importlib import metadata
 
 from fastapi import FastAPI
 
-from foreproof.adapters.service.store import ServiceStore
-from foreproof.app.api import problem
+from foreproof.adapters.service.migrate import open_store
+from foreproof.app.api import logs, problem
 from foreproof.app.api.caller import Service
 from foreproof.app.api.gate import Gate
+from foreproof.app.api.operations import Operations
 from foreproof.app.api.published import Shelves
-from foreproof.app.api.routes import health, routers
+from foreproof.app.api.routes import health, metrics, routers
 from foreproof.app.home import Home
 
 PREFIX = "/api/v1"
@@ -24,12 +25,17 @@ def create_app(home: Home, *, only: Iterable[str] = (), local: bool = True) -> F
 
     only: some parts instead of all. local: whether only this machine can reach it, so that a home without keys is open.
     """
-    service = Service(home, ServiceStore(home.settings.store), Shelves())
+    store, shelves = open_store(home.settings.store), Shelves()
+    operations = Operations(home, store, shelves, local=local)
+    service = Service(home, store, shelves, operations)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        operations.start()
         yield
-        service.store.close()
+        operations.stop()
+        store.close()
+        logs.say("ended")
 
     app = FastAPI(
         title="Foreproof",
@@ -47,7 +53,8 @@ def create_app(home: Home, *, only: Iterable[str] = (), local: bool = True) -> F
         app.include_router(router, prefix=PREFIX)
     # Where supervisors and scrapers look for it.
     app.include_router(health.router, include_in_schema=False)
-    app.add_middleware(Gate, service=service, local=local)
+    app.include_router(metrics.router, include_in_schema=False)
+    app.add_middleware(Gate, service=service)
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Depends, Query, Request
 
@@ -11,6 +11,9 @@ from foreproof.adapters.service.store import ServiceStore
 from foreproof.app.api.published import Published, Shelves
 from foreproof.app.home import Home, Place
 from foreproof.errors import Denied
+
+if TYPE_CHECKING:
+    from foreproof.app.api.operations import Operations
 
 Role = Literal["reader", "analyst", "admin"]
 ROLES: tuple[Role, ...] = ("reader", "analyst", "admin")
@@ -28,11 +31,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a running service holds: its home, its store, and what it has read of published runs."""
+    """What a running service holds: its home, its store, what it has read of published runs, and who may ask for how much."""
 
     home: Home
     store: ServiceStore
     shelves: Shelves
+    operations: Operations
 
 
 @dataclass(frozen=True, slots=True)

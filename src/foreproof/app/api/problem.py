@@ -67,7 +67,9 @@ def problem(status: int, title: str, *, request: Request | None = None, **said: 
     """A problem as a response. said: `object`, `found`, `wanted`, `fix`, `type`."""
     instance = str(getattr(request.state, "request_id", "")) if request is not None else ""
     found = Problem(title=title, status=status, instance=instance, **said)
-    headers = {"Retry-After": "1"} if status in (429, 503) else {}
+    headers = {"Cache-Control": "no-store"}
+    if status in (429, 503):
+        headers["Retry-After"] = "1"
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(found.model_dump(), status_code=status, media_type=MEDIA, headers=headers)
