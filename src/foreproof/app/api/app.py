@@ -29,6 +29,7 @@ def create_app(home: Home, *, only: Iterable[str] = (), local: bool = True) -> F
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        service.archive.close()
         service.store.close()
 
     app = FastAPI(

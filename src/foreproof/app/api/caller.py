@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request
 
 from foreproof.adapters.service.store import ServiceStore
+from foreproof.app.api.archive import Archive
+from foreproof.app.api.caching import Answers
 from foreproof.app.api.published import Published, Shelves
 from foreproof.app.home import Home, Place
 from foreproof.errors import Denied
@@ -28,11 +30,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a running service holds: its home, its store, and what it has read of published runs."""
+    """What a running service holds: its home, its store, and what it has read of published and recorded runs."""
 
     home: Home
     store: ServiceStore
     shelves: Shelves
+    archive: Archive = field(default_factory=Archive)
+    answers: Answers = field(default_factory=Answers)
 
 
 @dataclass(frozen=True, slots=True)
