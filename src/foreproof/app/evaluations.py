@@ -27,7 +27,7 @@ from foreproof.core.predict import CUTOFF, LEVEL, STEP
 from foreproof.core.split import settles
 from foreproof.core.view import Database
 from foreproof.engine.cutoff import latest_cutoff
-from foreproof.engine.evaluate import Y, Standing, evaluate, standing
+from foreproof.engine.evaluate import Standing, Y, evaluate, standing
 
 RUN, SCORED = "run", "scored"
 _MARKS = ("_plan", "_data")

@@ -14,7 +14,6 @@ from foreproof.core.digest import digest_json
 from foreproof.core.plan import KEPT
 from foreproof.core.predict import CUTOFF
 
-
 EVALUATIONS = "evaluations"
 """Where served predictions stand beside their outcomes: see `app.evaluations`."""
 

@@ -125,9 +125,10 @@ def _chance_scores(evaluated: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         both = bool(y.size) and 0 < float(y.sum()) < y.size
         key = part.select(by).row(0) if by else ()
         rows.append((*key, part.height, said, seen, said - seen, brier(y, p), auc(y, p) if both else None))
-    numbers = dict.fromkeys(("said", "seen", "gap", "brier", "auc"), pl.Float64)
-    schema = {**{name: evaluated.schema[name] for name in by}, "n": pl.Int64, **numbers}
-    return pl.DataFrame(rows, schema=schema, orient="row").sort(by) if by else pl.DataFrame(rows, schema, orient="row")
+    numbers = dict.fromkeys(("said", "seen", "gap", "brier", "auc"), pl.Float64())
+    schema: dict[str, pl.DataType] = {**{name: evaluated.schema[name] for name in by}, "n": pl.Int64(), **numbers}
+    found = pl.DataFrame(rows, schema=schema, orient="row")
+    return found.sort(by) if by else found
 
 
 def _shares(evaluated: pl.DataFrame) -> pl.DataFrame:
@@ -184,4 +185,4 @@ def _chance_alerts(scores: dict[str, float | None], n: int, terms: Monitor) -> l
     return found
 
 
-__all__ = ["BAND", "CHANCE", "INSIDE", "MEAN", "Y", "Standing", "evaluate", "quantile_name", "scores_by", "standing"]
+__all__ = ["BAND", "CHANCE", "INSIDE", "MEAN", "Standing", "Y", "evaluate", "quantile_name", "scores_by", "standing"]

@@ -49,7 +49,7 @@ def index_of(published: Published) -> Index:
     rows, plan = published.table("forecast"), plan_of(published)
     entity = tuple(rows.columns[: rows.columns.index(CUTOFF)])
     spans = _spans(rows, entity)
-    values = {name: row for name, row in zip(spans["name"], plain(spans.select(entity)), strict=True)}
+    values = dict(zip(spans["name"], plain(spans.select(entity)), strict=True))
     named = list(spans["name"])
     past = _spans(published.table("history"), entity)
     series, tables = plan["series"], plan["tables"]
@@ -149,7 +149,9 @@ def parse_levels(text: str | None) -> list[float] | None:
 
 def _spans(rows: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
     """A row a series, in the order of the table (which is sorted by entity): entity columns, name, first row, rows."""
-    counted = rows.select(entity).with_row_index("_row") if entity else rows.select(pl.int_range(pl.len()).alias("_row"))
+    counted = (
+        rows.select(entity).with_row_index("_row") if entity else rows.select(pl.int_range(pl.len()).alias("_row"))
+    )
     ends = [pl.col("_row").first().cast(pl.Int64).alias(_FIRST), pl.len().cast(pl.Int64).alias(_COUNT)]
     found = counted.group_by(entity, maintain_order=True).agg(ends) if entity else counted.select(ends)
     return found.with_columns(named(entity))

@@ -104,9 +104,10 @@ def export(shown: Forecast, how: AsFile = None) -> Response:
 @router.post(
     "/forecasts/generate",
     summary="Forecasts of some series, or a job that makes them",
+    response_model=Generated,
     responses={202: {"model": Started, "description": "a job was started: GET /jobs/{id} says how far it is"}},
 )
-def generate(body: Generate, desk: Analyst, request: Request) -> Generated:
+def generate(body: Generate, desk: Analyst, request: Request) -> Any:
     """At once (200) where the published run answers; else (202) by a job: a scenario, or the first run of a project."""
     if body.scenario is not None:
         place = desk.place("forecast")
@@ -133,7 +134,9 @@ def generate(body: Generate, desk: Analyst, request: Request) -> Generated:
 def one(
     series: Annotated[str, Path(description="its name, as GET /forecasts lists it", examples=["item 1"])],
     shown: Forecast,
-    levels: Annotated[str | None, Query(description="quantile levels, with commas between", examples=["0.1,0.9"])] = None,
+    levels: Annotated[
+        str | None, Query(description="quantile levels, with commas between", examples=["0.1,0.9"])
+    ] = None,
     horizon: Annotated[int | None, Query(description="steps, at most the plan's", examples=[3])] = None,
     history: Annotated[int, Query(ge=0, le=100_000, description="how many past periods")] = _USUAL_HISTORY,
 ) -> Predicted:
@@ -144,7 +147,7 @@ def one(
     return Predicted.model_validate({**said, "provenance": shown.provenance()})
 
 
-def _started(job: dict[str, Any]) -> Any:
+def _started(job: dict[str, Any]) -> JSONResponse:
     return JSONResponse(job, status_code=202)
 
 
