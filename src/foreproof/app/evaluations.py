@@ -143,13 +143,10 @@ def _own_plan(project: Project, run: str) -> Project | None:
 
 
 def _truth(own: Project, database: Database, cutoffs: list[Moment]) -> pl.DataFrame:
-    """What happened after each cutoff, of periods that are whole in the lake and labels that have settled there."""
+    """What happened after each cutoff, as the lake knows it now: whole periods, and labels that have settled there."""
     latest = latest_cutoff(replace(own.science, cutoff="latest"), database)
-    past = [cutoff for cutoff in cutoffs if ticks(cutoff) < ticks(latest)]
     task = own.science.task
-    if not past:
-        past = cutoffs[:1]
-    found = task.panel(database).labels(past, at=latest)
+    found = task.panel(database).labels(cutoffs)
     if found.is_empty():
         return found
     done = settles(task.series.grid, tick_values(found[CUTOFF]), found[STEP].to_numpy(), delay=task.delay)

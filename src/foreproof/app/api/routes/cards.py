@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 
 from foreproof.app.api.archive import SERVED
 from foreproof.app.api.caller import Desk, Reader
+from foreproof.app.api.paging import Limit, Offset, page_of
 from foreproof.app.api.reading import Either, KeptRoute, shown
-from foreproof.app.api.shapes import Row, plain
+from foreproof.app.api.shapes import Page, Row, plain
 from foreproof.errors import NotFound
 
 PART = "cards"
@@ -57,17 +58,20 @@ class Stability(BaseModel):
 
 
 @router.get("/cards", summary="The model cards of a run")
-def listed(desk: Reader, request: Request, run: RunQuery = "") -> list[CardLine]:
+def listed(
+    desk: Reader, request: Request, run: RunQuery = "", limit: Limit = 1000, offset: Offset = 0
+) -> Page[CardLine]:
     """One a model and, for a propensity, one a group; that of all groups first."""
     cards = _cards(_folder(desk, request, run))
-    return [
-        CardLine(
-            name=name,
-            title=card["name"],
-            **{one: str(card[one]) for one in ("group", "badge", "status", "run", "cutoff")},
-        )
+    items = [
+        {
+            "name": name,
+            "title": card["name"],
+            **{one: card[one] for one in ("group", "badge", "status", "run", "cutoff")},
+        }
         for name, card in cards.items()
     ]
+    return Page[CardLine].model_validate(page_of(items, limit=limit, offset=offset))
 
 
 @router.get("/cards/{name}", summary="One model card")
@@ -84,12 +88,13 @@ def card(
 
 
 @router.get("/ablations", summary="What is lost without the features that a leak could hide in")
-def ablations(desk: Reader) -> list[AblationShown]:
+def ablations(desk: Reader, limit: Limit = 100, offset: Offset = 0) -> Page[AblationShown]:
     """Every recorded `foreproof ablate`, newest first; an empty list before the first."""
     root = desk.place().folder / "ablation"
     folders = [path.parent for path in root.glob("*/manifest.json")]
     newest = sorted(folders, key=lambda folder: (folder / "manifest.json").stat().st_mtime_ns, reverse=True)
-    return [_ablation(folder) for folder in newest]
+    items = [_ablation(folder) for folder in newest[offset : offset + limit]]
+    return Page[AblationShown](items=items, total=len(newest), limit=limit, offset=offset)
 
 
 @router.get("/stability", summary="How the weight of features changes over time")

@@ -112,10 +112,10 @@ def manifest(run: RunId, desk: Reader) -> dict[str, Any]:
 
 
 @router.get("/runs/{run}/tables", summary="The names of a run's tables")
-def tables(run: RunId, desk: Reader) -> list[str]:
+def tables(run: RunId, desk: Reader, limit: Limit = 1000, offset: Offset = 0) -> Page[str]:
     """What GET /runs/{run}/tables/{name} takes."""
     _, folder = desk.service.archive.folder(desk.place(), run)
-    return _tables(folder)
+    return Page[str].model_validate(page_of(_tables(folder), limit=limit, offset=offset))
 
 
 @router.get("/runs/{run}/tables/{name}", summary="The rows of a run's table, or the table as a file", responses=FILES)
@@ -145,14 +145,16 @@ def table(
 
 
 @router.get("/runs/{run}/files", summary="Every file of a run")
-def files(run: RunId, desk: Reader) -> list[RunFile]:
+def files(run: RunId, desk: Reader, limit: Limit = 1000, offset: Offset = 0) -> Page[RunFile]:
     """Paths, digests and sizes; the digests of the artefacts are those that the log names."""
     found, folder = desk.service.archive.folder(desk.place(), run)
     named = {str(one["path"]): str(one["sha256"]) for one in found["artefacts"]}
-    return [
+    every = _files(folder)
+    items = [
         RunFile(path=name, sha256=named.get(name) or digest_bytes(path.read_bytes()), bytes=path.stat().st_size)
-        for name, path in _files(folder).items()
+        for name, path in list(every.items())[offset : offset + limit]
     ]
+    return Page[RunFile](items=items, total=len(every), limit=limit, offset=offset)
 
 
 @router.get(
