@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from foreproof.errors import NotFound
 if TYPE_CHECKING:
     from foreproof.adapters.catalog import Catalog
     from foreproof.adapters.ledger import Ledger
+    from foreproof.app.project import Project
 
 SERVED = "served"
 """Stands for the id of the run that is served now."""
@@ -59,7 +61,7 @@ class Archive:
     def manifest(self, place: Place, run: str) -> Mapping[str, Any]:
         """The manifest of a run by its id, the beginning of one, or `served`. Raises NotFound."""
         if run == SERVED:
-            run = str((pointer_of(place) or {}).get("run", "served"))
+            return self._served(place)[0]
         found = [one for one in self.manifests(place) if str(one["run"]).startswith(run)]
         exact = [one for one in found if one["run"] == run] or found
         if len(exact) != 1:
@@ -69,12 +71,22 @@ class Archive:
 
     def folder(self, place: Place, run: str) -> tuple[Mapping[str, Any], Path]:
         """A run's manifest and the folder of its files, or of the copy that is served. Raises NotFound where both are gone."""
+        if run == SERVED:
+            return self._served(place)
         manifest = self.manifest(place, run)
         name = str(manifest["run"])
-        for folder in (place.folder / "runs" / name, place.folder / "served" / name):
+        for folder in (place.folder / "runs" / name, place.folder / SERVED / name):
             if (folder / "manifest.json").is_file():
                 return manifest, folder
         raise NotFound(f"files of run {name}", found="none any more", fix="foreproof runs repeat makes them again")
+
+    def _served(self, place: Place) -> tuple[Mapping[str, Any], Path]:
+        """What is served, from its own copy: a run of the same id may have been made again since."""
+        pointer = pointer_of(place)
+        if pointer is None:
+            raise NotFound("the served run", found="nothing is served yet", fix="GET /api/v1/runs lists what there is")
+        folder = place.folder / SERVED / str(pointer["run"])
+        return json.loads((folder / "manifest.json").read_text(encoding="utf-8")), folder
 
     def close(self) -> None:
         """Give the connections back."""
@@ -89,6 +101,17 @@ def settings_of(place: Place) -> Settings:
     return read_settings(place.folder, place.environment)
 
 
+@contextmanager
+def opened(place: Place) -> Iterator[Project]:
+    """A place's project for one call; its connections are given back."""
+    project = place.project()
+    try:
+        yield project
+    finally:
+        if "catalog" in project.__dict__:
+            project.catalog.close()
+
+
 def pointer_of(place: Place) -> Mapping[str, Any] | None:
     """What a place serves: `run`, `previous`, `by`, `since`, `leaf`; None before anything was."""
     path = place.folder / SERVED / "current.json"
@@ -99,4 +122,4 @@ def pointer_of(place: Place) -> Mapping[str, Any] | None:
     return found
 
 
-__all__ = ["SERVED", "Archive", "pointer_of", "settings_of"]
+__all__ = ["SERVED", "Archive", "opened", "pointer_of", "settings_of"]

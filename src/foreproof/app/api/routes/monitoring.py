@@ -9,11 +9,12 @@ import polars as pl
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from foreproof.app.api.archive import opened
 from foreproof.app.api.caller import Desk, Reader
 from foreproof.app.api.paging import Limit, Offset
 from foreproof.app.api.series import named
 from foreproof.app.api.shapes import Row, plain
-from foreproof.app.home import Place
+from foreproof.app.home import Place, workload_of
 from foreproof.core.predict import CUTOFF
 from foreproof.errors import NotFound
 
@@ -97,7 +98,8 @@ def series(
 def _watch(place: Place) -> Watch:
     from foreproof.app.evaluations import watch
 
-    return watch(place.project())
+    with opened(place) as project:
+        return watch(project)
 
 
 def _watched(place: Place) -> Watched:
@@ -106,7 +108,7 @@ def _watched(place: Place) -> Watched:
     return Watched.model_validate(
         {
             "project": place.name,
-            "workload": place.project().plan.workload,
+            "workload": workload_of(place),
             "scored": found.scored,
             "waiting": found.waiting,
             "due": found.due,

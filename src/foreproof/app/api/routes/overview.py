@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from foreproof.app.api.archive import settings_of
+from foreproof.app.api.archive import opened, settings_of
 from foreproof.app.api.caller import Desk, Reader
 from foreproof.app.api.kpis import kpis_of, size_of
 from foreproof.app.api.published import Published
@@ -139,7 +139,8 @@ def _alerts(place: Place) -> list[str]:
         return []
     from foreproof.app.evaluations import watch
 
-    return list(watch(place.project()).standing.alerts)
+    with opened(place) as project:
+        return list(watch(project).standing.alerts)
 
 
 def _over(published: Published, now: datetime) -> bool:

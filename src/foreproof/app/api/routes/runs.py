@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 
-from foreproof.app.api.archive import SERVED, pointer_of
+from foreproof.app.api.archive import SERVED, opened, pointer_of
 from foreproof.app.api.caller import Admin, Reader
 from foreproof.app.api.export import FILES, AsFile, exported
 from foreproof.app.api.paging import Limit, Offset, page_of
@@ -190,14 +190,15 @@ def diff(a: RunId, b: RunId, desk: Reader) -> Difference:
 
     place = desk.place()
     one, other = (str(desk.service.archive.folder(place, run)[0]["run"]) for run in (a, b))
-    project = place.project()
-    found = compare(project, one, other)
+    with opened(place) as project:
+        found = compare(project, one, other)
+        lines = plan_lines(project, found)
     frames = {
         part.name: plain(value)
         for part in fields(found)
         if isinstance(value := getattr(found, part.name), pl.DataFrame)
     }
-    said = {"a": found.a, "b": found.b, "words": found.words, "plan_lines": plan_lines(project, found)}
+    said = {"a": found.a, "b": found.b, "words": found.words, "plan_lines": lines}
     return Difference.model_validate({**said, **frames})
 
 
@@ -215,7 +216,8 @@ def restore(run: RunId, desk: Admin) -> Pointer:
             wanted="a proven run",
             fix="POST /api/v1/runs/{run}/override serves another one by somebody's name",
         )
-    return Pointer.model_validate(serve_again(place.project(), str(found["run"])))
+    with opened(place) as project:
+        return Pointer.model_validate(serve_again(project, str(found["run"])))
 
 
 @router.post("/runs/{run}/override", summary="Serve a run without a passing proof, by name and for a reason (admin)")
@@ -225,7 +227,8 @@ def override(run: RunId, body: Override, desk: Admin) -> Pointer:
 
     place = desk.place()
     found = desk.service.archive.manifest(place, run)
-    moved = serve_all_the_same(place.project(), str(found["run"]), name=body.name, reason=body.reason)
+    with opened(place) as project:
+        moved = serve_all_the_same(project, str(found["run"]), name=body.name, reason=body.reason)
     return Pointer.model_validate(moved)
 
 
