@@ -179,8 +179,8 @@ def test_generate_answers_at_once_what_is_published(client: TestClient) -> None:
 def test_generate_starts_a_job_for_what_is_not_published(client: TestClient, own_home: Path) -> None:
     asked: list[Any] = []
 
-    def start(_: Any, what: Any) -> dict[str, Any]:
-        asked.append(dict(what))
+    def start(desk: Any, kind: str, given: Any) -> dict[str, Any]:
+        asked.append((desk.project, kind, dict(given)))
         return {"job": "j1", "status": "queued"}
 
     client.app.state.start_job = start  # type: ignore[attr-defined]
@@ -188,10 +188,8 @@ def test_generate_starts_a_job_for_what_is_not_published(client: TestClient, own
     assert (answer.status_code, answer.json()) == (202, {"job": "j1", "status": "queued"})
     (own_home / "forecast" / "served" / "current.json").unlink()
     assert client.post(f"{API}/forecasts/generate", json={}).status_code == 202
-    assert [one["kind"] for one in asked] == ["scenario", "run"]
+    assert asked == [("forecast", "scenario", {"name": "promo"}), ("forecast", "run", {})]
     problem(client.get(f"{API}/forecasts"), 404)
-    client.app.state.start_job = None  # type: ignore[attr-defined]
-    problem(client.post(f"{API}/forecasts/generate", json={}), 404)
 
 
 def test_reading_imports_no_engine_and_no_model(own_home: Path) -> None:

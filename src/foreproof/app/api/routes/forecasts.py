@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -109,15 +110,13 @@ def export(shown: Forecast, how: AsFile = None) -> Response:
 )
 def generate(body: Generate, desk: Analyst, request: Request) -> Any:
     """At once (200) where the published run answers; else (202) by a job: a scenario, or the first run of a project."""
-    if body.scenario is not None:
-        place = desk.place("forecast")
-        asked = {"kind": "scenario", "project": place.name, "scenario": body.scenario}
-        return _started(start_job(request, desk, asked))
     place = desk.place("forecast")
+    if body.scenario is not None:
+        return _started(start_job(request, replace(desk, project=place.name), "scenario", {"name": body.scenario}))
     try:
         published = desk.service.shelves.published(place)
     except NotFound:
-        return _started(start_job(request, desk, {"kind": "run", "project": place.name}))
+        return _started(start_job(request, replace(desk, project=place.name), "run", {}))
     index = desk.service.answers.once(published, "series", index_of)
     wanted = asked_of(index, levels=body.levels, horizon=body.horizon, history=0)
     names = list(index.names) if body.series is None else body.series
