@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from foreproof.app.api.archive import settings_of
@@ -22,6 +22,14 @@ PART = "metrics"
 router = APIRouter(tags=["metrics"], route_class=KeptRoute)
 Many = Annotated[int, Query(ge=1, le=100_000, description="how many rows at most")]
 Names = Annotated[list[str] | None, Query(max_length=1000)]
+
+
+async def _cut(limit: Many = 10_000, offset: Offset = 0) -> tuple[int, int]:
+    return limit, offset
+
+
+Cut = Annotated[tuple[int, int], Depends(_cut)]
+"""How many rows at most, and how many to pass over."""
 
 
 class Score(BaseModel):
@@ -60,12 +68,11 @@ class Asked(BaseModel):
 @router.get("/metrics/historical", summary="Scores of past origins by series, model, metric and period")
 def read(
     shown: Either,
+    cut: Cut,
     metric: Names = None,
     series: Names = None,
     model: Names = None,
     period: Names = None,
-    limit: Many = 10_000,
-    offset: Offset = 0,
 ) -> Historical:
     """Without `series` over all series, `series=all` for each. Without `period` over all origins and for each.
 
@@ -74,7 +81,7 @@ def read(
     """
     wanted = Wanted(_names(metric), _names(series), _names(model), _names(period))
     found = historical(shown.published, wanted, shown.once)
-    said = _shown(shown.published, found, (limit, offset))
+    said = _shown(shown.published, found, cut)
     return Historical.model_validate({**said, "provenance": shown.provenance()})
 
 
