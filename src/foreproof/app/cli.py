@@ -15,6 +15,7 @@ from foreproof.app.ci import prove_ci
 from foreproof.app.cli_keys import keys_app, operations_app
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
+from foreproof.app.cli_watch import watch_app
 from foreproof.app.commands_backup import show_backup, show_restore
 from foreproof.app.commands_settings import show_settings
 from foreproof.engine.prequential import FreezeTerms
@@ -45,6 +46,7 @@ for name, group in (
     app.add_typer(group, name=name)
 app.add_typer(serve_app)
 app.add_typer(operations_app)
+app.add_typer(watch_app)
 
 
 @new_app.command("forecast")

@@ -14,6 +14,9 @@ from foreproof.core.digest import digest_json
 from foreproof.core.plan import KEPT
 from foreproof.core.predict import CUTOFF
 
+EVALUATIONS = "evaluations"
+"""Where served predictions stand beside their outcomes: see `app.evaluations`."""
+
 
 def keep_rows(work: Work) -> dict[str, int]:
     """Keep what the plan names of what the finished stages made; return how many rows were new, by name."""
@@ -28,7 +31,7 @@ def keep_rows(work: Work) -> dict[str, int]:
 
 def kept_rows(project: Project) -> Mapping[str, Any]:
     """The datasets of what is kept, by name."""
-    found = {name: project.shelf.dataset(name) for name in KEPT}
+    found = {name: project.shelf.dataset(name) for name in (*KEPT, EVALUATIONS)}
     return {name: dataset for name, dataset in found.items() if dataset is not None}
 
 
@@ -44,4 +47,4 @@ def _made(work: Work) -> dict[str, pl.DataFrame]:
     return {name: frame.sort(CUTOFF, *entity, maintain_order=True) for name, frame in found.items()}
 
 
-__all__ = ["keep_rows", "kept_rows"]
+__all__ = ["EVALUATIONS", "keep_rows", "kept_rows"]

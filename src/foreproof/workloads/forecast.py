@@ -6,7 +6,7 @@ A `Task` and a default plan, thin: series come from `features.series`, learning 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import polars as pl
@@ -16,6 +16,7 @@ from foreproof.core.clock import INSTANT, Moment, parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import parse_grid
 from foreproof.core.model import Frame, Model
+from foreproof.core.monitor import Monitor, parse_monitor
 from foreproof.core.plan import Plan, parse_keep
 from foreproof.core.predict import CUTOFF
 from foreproof.core.section import Section
@@ -166,6 +167,7 @@ class ForecastPlan:
     left_out: tuple[LeftOut, ...] = ()
     cold_start: ColdPlan | None = None
     keep: tuple[str, ...] = ()
+    monitor: Monitor = field(default_factory=Monitor)
 
 
 def parse_forecast(plan: Plan) -> ForecastPlan:
@@ -214,6 +216,7 @@ def parse_forecast(plan: Plan) -> ForecastPlan:
         if "cold_start" in root
         else None,
         keep=parse_keep(root, ("features",)),
+        monitor=parse_monitor(root.section("monitor", default={})),
     )
     root.done()
     if series.gap == "zero" and (contract.known.kind == "delay" or delay not in (0, "0d")):

@@ -14,7 +14,7 @@ from foreproof.app.api.caller import Service
 from foreproof.app.api.gate import Gate
 from foreproof.app.api.operations import Operations
 from foreproof.app.api.published import Shelves
-from foreproof.app.api.routes import health, metrics, routers
+from foreproof.app.api.routes import health, prometheus, routers
 from foreproof.app.home import Home
 
 PREFIX = "/api/v1"
@@ -34,6 +34,7 @@ def create_app(home: Home, *, only: Iterable[str] = (), local: bool = True) -> F
         operations.start()
         yield
         operations.stop()
+        service.archive.close()
         store.close()
         logs.say("ended")
 
@@ -53,7 +54,7 @@ def create_app(home: Home, *, only: Iterable[str] = (), local: bool = True) -> F
         app.include_router(router, prefix=PREFIX)
     # Where supervisors and scrapers look for it.
     app.include_router(health.router, include_in_schema=False)
-    app.include_router(metrics.router, include_in_schema=False)
+    app.include_router(prometheus.router, include_in_schema=False)
     app.add_middleware(Gate, service=service)
     return app
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Depends, Query, Request
 
 from foreproof.adapters.service.store import ServiceStore
+from foreproof.app.api.archive import Archive
+from foreproof.app.api.caching import Answers
 from foreproof.app.api.published import Published, Shelves
 from foreproof.app.home import Home, Place
 from foreproof.errors import Denied
@@ -31,12 +33,14 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a running service holds: its home, its store, what it has read of published runs, and who may ask for how much."""
+    """What a running service holds: its home, its store, what it has read of runs, and who may ask for how much."""
 
     home: Home
     store: ServiceStore
     shelves: Shelves
     operations: Operations
+    archive: Archive = field(default_factory=Archive)
+    answers: Answers = field(default_factory=Answers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from foreproof.core.backtest import Backtest, parse_backtest
@@ -11,6 +11,7 @@ from foreproof.core.clock import parse_offset
 from foreproof.core.contract import Contract, parse_contract
 from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Model
+from foreproof.core.monitor import Monitor, parse_monitor
 from foreproof.core.plan import Plan, parse_keep, plan_of
 from foreproof.core.section import Section
 from foreproof.decisions.listed import SIZES
@@ -90,6 +91,7 @@ class PropensityPlan:
     contacts: Contacts | None = None
     folds: Folds = Folds()
     challenger: PropensityPlan | None = None
+    monitor: Monitor = field(default_factory=Monitor)
 
     def under(self, policy: str) -> PropensityPlan:
         """The same plan with one policy for every group, no challenger. Raises BadInput for a policy that is not known."""
@@ -137,6 +139,7 @@ def parse_propensity(plan: Plan) -> PropensityPlan:
         proof=parse_proof(root.section("proof", default={}), kind="chance", own=plan.plugins.of("checks")),
         cutoff=str(root.raw("cutoff", default="latest")),
         keep=parse_keep(root),
+        monitor=parse_monitor(root.section("monitor", default={})),
         dimensions=dimensions,
         contacts=contacts,
         folds=_folds(root.section("folds", default={})),
