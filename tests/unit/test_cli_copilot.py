@@ -15,6 +15,7 @@ import fake_llm
 from foreproof.adapters.catalog import RunRecord
 from foreproof.app import llm_settings
 from foreproof.app.cli import app
+from foreproof.app.configuration import NAMES
 from foreproof.app.copilot import explain_run, ledger_of, summarize_run
 from foreproof.app.project import Project, open_project
 from foreproof.core.digest import digest_bytes
@@ -78,7 +79,7 @@ def leaves(project: Project) -> list[dict[str, object]]:
 def test_the_commands_print_sentences_with_their_sources_and_write_a_leaf(
     shop: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in llm_settings.NAMES:
+    for name in (name for name in NAMES if "_LLM_" in name):
         monkeypatch.delenv(name, raising=False)
     run, folder = CliRunner().invoke, str(shop.folder)
     summed = run(app, ["summarize", "-C", folder], env={"COLUMNS": "200"})
@@ -126,7 +127,7 @@ def test_a_table_that_is_not_as_recorded_is_not_explained(shop: Project) -> None
 def test_a_model_is_asked_once_for_the_same_question(shop: Project) -> None:
     with fake_llm.serving() as fake:
         env = {"FOREPROOF_LLM_URL": fake.url, "FOREPROOF_LLM_MODEL": "fake", "FOREPROOF_LLM_KEY": "secret-key"}
-        talker = llm_settings.talker_of(env)
+        talker = llm_settings.talker_of(shop.folder, env)
         first = explain_run(shop, "", subject="item 0", talker=talker)
         second = explain_run(shop, "", subject="item 0", talker=talker)
         explain_run(shop, "", subject="item 1", talker=talker)
@@ -143,11 +144,11 @@ def test_the_secret_of_the_log_is_read_by_its_owner_only(shop: Project) -> None:
     assert len(path.read_bytes()) == 32 and path.stat().st_mode & 0o077 == 0
 
 
-def test_settings_of_a_model_are_read_or_refused_by_name() -> None:
-    assert llm_settings.read_model_terms({}) is None and llm_settings.talker_of({}) is None
+def test_settings_of_a_model_are_read_or_refused_by_name(tmp_path: Path) -> None:
+    assert llm_settings.read_model_terms(tmp_path, {}) is None and llm_settings.talker_of(tmp_path, {}) is None
     given = {"FOREPROOF_LLM_URL": "http://h/v1", "FOREPROOF_LLM_MODEL": "m", "FOREPROOF_LLM_TEMPERATURE": "0.3",
              "FOREPROOF_LLM_MAX_TOKENS": "9", "FOREPROOF_LLM_TIMEOUT": "1.5", "FOREPROOF_LLM_RETRIES": "0"}  # fmt: skip
-    terms = llm_settings.read_model_terms(given)
+    terms = llm_settings.read_model_terms(tmp_path, given)
     assert terms is not None
     assert (terms.temperature, terms.max_tokens, terms.timeout, terms.retries) == (0.3, 9, 1.5, 0)
     for name in (
@@ -157,10 +158,10 @@ def test_settings_of_a_model_are_read_or_refused_by_name() -> None:
         "FOREPROOF_LLM_RETRIES",
     ):
         with pytest.raises(BadInput, match=name):
-            llm_settings.read_model_terms({**given, name: "much"})
+            llm_settings.read_model_terms(tmp_path, {**given, name: "much"})
     for name in ("FOREPROOF_LLM_URL", "FOREPROOF_LLM_MODEL"):
         with pytest.raises(BadInput, match=name):
-            llm_settings.read_model_terms({**given, name: ""})
+            llm_settings.read_model_terms(tmp_path, {**given, name: ""})
 
 
 def test_no_model_library_is_loaded_without_a_model(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:

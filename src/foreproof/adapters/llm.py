@@ -34,7 +34,7 @@ class ModelTerms:
     model: str
     provider: str = "openai-compatible"
     temperature: float = 0.0
-    max_tokens: int = 800
+    max_tokens: int = 1024
     timeout: float = 30.0
     retries: int = 2
 

@@ -29,13 +29,13 @@ def explain(
     project: Folder = Path(),
 ) -> None:
     """Say what a run says of a series or pair, or answer a question; each sentence stands on facts that are named."""
-    _print(explain_run(open_project(project), run, subject=subject, question=question, talker=talker_of()))
+    _print(explain_run(open_project(project), run, subject=subject, question=question, talker=talker_of(project)))
 
 
 @copilot_app.command()
 def summarize(run: Run = "", project: Folder = Path()) -> None:
     """Sum a run up: proof, what is expected, what stands out, what to do, how good it was."""
-    _print(summarize_run(open_project(project), run, talker=talker_of()))
+    _print(summarize_run(open_project(project), run, talker=talker_of(project)))
 
 
 def _print(said: Exchange) -> None:

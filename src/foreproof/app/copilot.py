@@ -37,8 +37,15 @@ def ledger_of(project: Project, run_id: str = "", *, subject: str | None = WHOLE
     IntegrityError where a table is not as the run recorded it.
     """
     found = manifest(project, run_id) if run_id else newest(project)
-    tables, digests = _tables(project.runs / str(found["run"]), found)
-    about = _about(project, found, digests)
+    return ledger_at(project, project.runs / str(found["run"]), found, subject=subject, question=question)
+
+
+def ledger_at(
+    project: Project, folder: Path, found: Mapping[str, Any], *, subject: str | None = WHOLE, question: str = ""
+) -> Facts:
+    """`ledger_of` for a run's files wherever they lie, such as the copy that is served; found: the run's manifest."""
+    tables, digests = _tables(folder, found)
+    about = _about(project, folder, found, digests)
     if subject == WHOLE and question:
         subject = named_in(question, subjects_of(tables, about)) or WHOLE
     facts = run_facts(tables, about, subject=subject)
@@ -119,9 +126,9 @@ def _tables(folder: Path, found: Mapping[str, Any]) -> tuple[dict[str, pl.DataFr
     return tables, digests
 
 
-def _about(project: Project, found: Mapping[str, Any], digests: Mapping[str, str]) -> About:
+def _about(project: Project, folder: Path, found: Mapping[str, Any], digests: Mapping[str, str]) -> About:
     """What the run's own plan says of units, money and time."""
-    text = (project.runs / str(found["run"]) / "plan_resolved.yaml").read_text(encoding="utf-8")
+    text = (folder / "plan_resolved.yaml").read_text(encoding="utf-8")
     science = Project(project.folder, with_code(parse_plan(text), project.folder), project.settings).science
     series = science.task.series
     contract = next(one for one in science.contracts if one.name == series.table)
@@ -149,4 +156,4 @@ def _about(project: Project, found: Mapping[str, Any], digests: Mapping[str, str
     )
 
 
-__all__ = ["explain_run", "ledger_of", "newest", "summarize_run"]
+__all__ = ["explain_run", "ledger_at", "ledger_of", "newest", "summarize_run"]
