@@ -12,6 +12,7 @@ import typer
 from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
 from foreproof.app.audit import Asked, show_audit
 from foreproof.app.ci import prove_ci
+from foreproof.app.cli_copilot import copilot_app
 from foreproof.app.cli_keys import keys_app, operations_app
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
@@ -47,6 +48,7 @@ for name, group in (
 app.add_typer(serve_app)
 app.add_typer(operations_app)
 app.add_typer(watch_app)
+app.add_typer(copilot_app)
 
 
 @new_app.command("forecast")

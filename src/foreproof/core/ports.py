@@ -5,7 +5,7 @@ The engine and the core see these; only the app names the adapters behind them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -144,4 +144,38 @@ class Progress(Protocol):
         ...
 
 
-__all__ = ["Clock", "Facts", "Frames", "Journal", "Loaded", "Parts", "Progress", "RunStore", "StepStore"]
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a language model answered, and how many tokens that took; 0 where it did not say."""
+
+    text: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class Talker(Protocol):
+    """A language model behind an address."""
+
+    @property
+    def model(self) -> str:
+        """Which one, for the record."""
+        ...
+
+    def ask(self, messages: Sequence[Mapping[str, str]]) -> Reply:
+        """One answer to a conversation of `role` and `content`. Raises ForeproofError where there is none."""
+        ...
+
+
+__all__ = [
+    "Clock",
+    "Facts",
+    "Frames",
+    "Journal",
+    "Loaded",
+    "Parts",
+    "Progress",
+    "Reply",
+    "RunStore",
+    "StepStore",
+    "Talker",
+]
