@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from foreproof.core.clock import Moment
 from foreproof.core.cuts import Cuts
 from foreproof.core.ports import Progress
 from foreproof.core.predict import CUTOFF
-from foreproof.core.trial import Build, Built, Kind, Live, Repeat, Trial, Verdict, proven
+from foreproof.core.trial import Build, Built, Kind, Live, Repeat, Trial, Verdict, Witness, proven
 from foreproof.core.view import Database, Table
 from foreproof.engine.build import scaled_rows
 from foreproof.engine.pairs import member_rows
@@ -30,12 +30,13 @@ class Beside:
     """What a proof has beside the pipeline.
 
     repeat: the same build in another process. safe: the same pipeline on SAFE features. looks: at these cutoffs' outcomes, this
-    one included.
+    one included. loaded: by table, the ticks at which the log says that each batch was loaded.
     """
 
     repeat: Repeat | None = None
     safe: Build | None = None
     looks: int = 1
+    loaded: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
 
 def prove(
@@ -49,11 +50,12 @@ def prove(
 ) -> list[Verdict]:
     """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so.
 
-    Statistical alarms are corrected over the whole proof. A leak that the plan plants is planted before anything is judged.
+    database: the log's, as the workload reads it; the pipeline is held to it. Statistical alarms are corrected over the whole
+    proof. A leak that the plan plants is planted before anything is judged.
     """
     given = beside or Beside()
     trial = trial_of(plan, database, cutoffs, build, repeat=given.repeat)
-    trial = replace(trial, safe=given.safe, looks=given.looks)
+    trial = replace(trial, safe=given.safe, looks=given.looks, witness=Witness(database, given.loaded))
     if plan.proof.plant:
         trial = held(planted(plan.proof.plant, trial))
     checks, known = suite(plan.proof, trial.kind), entries(plan.proof)
@@ -94,6 +96,7 @@ def trial_of(
         cuts=cuts,
         live=live_of(plan),
         repeat=repeat,
+        witness=Witness(database),
     )
 
 

@@ -101,6 +101,12 @@ def overwritten(trial: Trial) -> Trial:
     return replace(trial, database=database, cutoffs=(last,), build=build, cuts=cuts)
 
 
+def restated(trial: Trial) -> Trial:
+    """The pipeline reads tables in which one past row says another thing than when it was loaded: a number, or its clock."""
+    database = Database({name: _restated(table) for name, table in trial.database.tables.items()})
+    return replace(trial, database=database, cuts=None)
+
+
 def survivors(trial: Trial) -> Trial:
     """Only the entities with the larger outcomes are asked about: those that left afterwards are left out of the past."""
 
@@ -213,6 +219,20 @@ def _without_deleted(table: Table) -> Table:
     return Table(table.contract, table.rows.join(gone, on=keys, how="anti", nulls_equal=True, maintain_order="left"))
 
 
+def _restated(table: Table) -> Table:
+    """The table with another number in its first row, or without a number to change, known a tick earlier."""
+    first = pl.int_range(pl.len()) == 0
+    # A column of the key names a row and says nothing of it.
+    able = [c.name for c in table.contract.columns if c.type in _NUMBERS and c.name not in table.contract.keys]
+    clock = table.rows.schema[KNOWN]
+    change = (
+        pl.when(first).then(pl.col(able[0]).fill_null(0) + 1).otherwise(pl.col(able[0])).alias(able[0])
+        if able
+        else (pl.col(KNOWN).to_physical() - first.cast(pl.Int64)).cast(clock).alias(KNOWN)
+    )
+    return Table(table.contract, table.rows.with_columns(change))
+
+
 def _dtype(at: Moment) -> pl.DataType:
     return pl.Int64() if isinstance(at, int) else INSTANT
 
@@ -225,6 +245,7 @@ __all__ = [
     "overwritten",
     "peek",
     "peek_values",
+    "restated",
     "shared",
     "skewed",
     "survivors",
