@@ -6,6 +6,7 @@ from foreproof.gauntlet.leaks.statistical import narrowed, overconfident, swappe
 from foreproof.gauntlet.leaks.structural import (
     cutoff_day,
     first_row,
+    last_rows,
     loaded_twice,
     no_purge,
     overwritten,
@@ -20,6 +21,7 @@ from foreproof.gauntlet.leaks.structural import (
 __all__ = [
     "cutoff_day",
     "first_row",
+    "last_rows",
     "loaded_twice",
     "narrowed",
     "no_purge",

@@ -139,6 +139,28 @@ def cutoff_day(trial: Trial) -> Trial:
     return with_built(trial, fault)
 
 
+def last_rows(trial: Trial) -> Trial:
+    """Labels that add how many facts there are of the last moment known at the cutoff: they begin with it, not after it."""
+    past = [t.rows for t in trial.database.tables.values() if t.contract.happened and not t.contract.ahead]
+    last = {}
+    for cutoff in trial.cutoffs:
+        at = literal(cutoff)
+        seen = [rows.filter((pl.col(HAPPENED) <= at) & (pl.col(KNOWN) <= at))[HAPPENED].max() for rows in past]
+        last[ticks(cutoff)] = max((ticks(one) for one in seen if isinstance(one, type(cutoff))), default=None)
+
+    def fault(built: Built, database: Database) -> Built:
+        tables = [t.rows for t in database.tables.values() if t.contract.happened and not t.contract.ahead]
+        counts = {
+            at: float(sum(int((rows[HAPPENED].to_physical() == moment).sum()) for rows in tables))
+            for at, moment in last.items()
+            if moment is not None
+        }
+        own = pl.col(CUTOFF).to_physical().replace_strict(counts, default=0.0, return_dtype=pl.Float64)
+        return replace(built, labels=built.labels.with_columns(pl.col("y") + own), forecast=lambda: built.forecasts)
+
+    return with_built(trial, fault)
+
+
 def first_row(trial: Trial) -> Trial:
     """A feature that is read off the first and the last row of every table, whichever these are."""
 
@@ -240,6 +262,7 @@ def _dtype(at: Moment) -> pl.DataType:
 __all__ = [
     "cutoff_day",
     "first_row",
+    "last_rows",
     "loaded_twice",
     "no_purge",
     "overwritten",
