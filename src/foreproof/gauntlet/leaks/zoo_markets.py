@@ -102,7 +102,7 @@ def filled_at_next_close(frame: pl.DataFrame, cutoff: Any) -> pl.DataFrame:
 
 
 def _earned(frame: pl.DataFrame, cutoff: Any, *, first: int) -> pl.DataFrame:
-    """`symbol`, `y`: the log return from one close to the next. first: 0 from the last up to the cutoff, 1 from the first after it."""
+    """`symbol`, `y`: the log return of one close to the next; first: 0 from the last one up to the cutoff, 1 after it."""
     ordered = frame.sort(_KEYS).with_columns((pl.col(DAY) > cutoff).cum_sum().over(SYMBOL).alias("_after"))
     bought, sold = (_close_number(ordered, first + k, closes=f"_{k}") for k in (0, 1))
     # The price before a split has to be multiplied by the factor of the day of the split.
