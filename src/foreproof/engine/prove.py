@@ -16,9 +16,10 @@ from foreproof.core.view import Database, Table
 from foreproof.engine.build import scaled_rows
 from foreproof.engine.pairs import member_rows
 from foreproof.engine.scale import separable
+from foreproof.errors import BadInput
 from foreproof.features.population import population_of
 from foreproof.gauntlet.holm import finalised
-from foreproof.gauntlet.leaks.zoo import planted
+from foreproof.gauntlet.leaks.zoo import leaks_nothing, planted
 from foreproof.gauntlet.registry import entries, suite
 from foreproof.models.scaling import SCALE
 from foreproof.workloads.forecast import ForecastPlan, column_of
@@ -51,13 +52,13 @@ def prove(
     """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so.
 
     database: the log's, as the workload reads it; the pipeline is held to it. Statistical alarms are corrected over the whole
-    proof. A leak that the plan plants is planted before anything is judged.
+    proof. A leak that the plan plants is planted before anything is judged; BadInput where it leaks nothing.
     """
     given = beside or Beside()
     trial = trial_of(plan, database, cutoffs, build, repeat=given.repeat)
     trial = replace(trial, safe=given.safe, looks=given.looks, witness=Witness(database, given.loaded))
     if plan.proof.plant:
-        trial = held(planted(plan.proof.plant, trial))
+        trial = spoiled(plan.proof.plant, trial)
     checks, known = suite(plan.proof, trial.kind), entries(plan.proof)
     progress.stage("prove", len(checks))
     verdicts = []
@@ -98,6 +99,19 @@ def trial_of(
         repeat=repeat,
         witness=Witness(database),
     )
+
+
+def spoiled(name: str, trial: Trial) -> Trial:
+    """The trial with a leak of the zoo in it. Raises BadInput where it leaks nothing: a green proof would mislead."""
+    made = held(planted(name, trial))
+    if leaks_nothing(name, trial, made):
+        raise BadInput(
+            "proof.plant",
+            found=f"{name}, which leaks nothing on these data: its honest twin builds the same, bit for bit",
+            wanted="a leak that changes something",
+            fix="plant another one; docs/zoo.md says what each needs",
+        )
+    return made
 
 
 def held(trial: Trial) -> Trial:
@@ -166,4 +180,4 @@ def remembered(build: Build, *, keeps: Callable[[Database], bool] = lambda datab
     return once
 
 
-__all__ = ["Beside", "held", "live_of", "nearness_of", "prove", "remembered", "trial_of"]
+__all__ = ["Beside", "held", "live_of", "nearness_of", "prove", "remembered", "spoiled", "trial_of"]
