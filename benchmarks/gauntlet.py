@@ -13,7 +13,8 @@ in every proof (`gauntlet.holm.finalised`), so the 5% of the statistical tier ar
 check fails. Suites: `structural` (exact), `statistical`, `all`, and `classic` (permutation, shift grid, SAFE ablation, overlap of
 entities), which is what people usually run. A sample on which planting a leak leaks nothing (no gap to fill, nobody who bought on
 the day of a cutoff: `leaks.zoo.leaks_nothing`) is no run of that leak and stands apart, under `nothing`. `low` and `high` are
-exact 95% intervals (Clopper-Pearson). `who` is `control.LEAK`, or `clean` for the honest pipelines. `--workers` runs seeds side by side, `--markdown` prints tables in Markdown.
+exact 95% intervals (Clopper-Pearson). `who` is `control.LEAK`, or `clean` for the honest pipelines. `--workers` runs seeds side
+by side, `--markdown` prints tables in Markdown.
 
 The last block expects every leak that is listed as caught by an exact check to be caught in 95% of its runs, structural false
 alarms of at most 1%, statistical ones of at most 5%, and the classic set below ours.
