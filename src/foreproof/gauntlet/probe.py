@@ -249,8 +249,8 @@ def forward_folds(panel: Panel) -> list[Fold]:
 def mixed_folds(panel: Panel, folds: Sequence[Fold], *, count: int = 5, seed: int) -> list[Fold]:
     """The rows scored by `folds` in random parts of whole entities, each learned from other entities' rows of all cutoffs.
 
-    At most as many rows as the fold forward in time had: a difference is then one of when they are from, neither of how many there are
-    nor of the entity itself, whose labels of neighbouring cutoffs may overlap.
+    At most as many rows as the fold forward in time had: a difference is then one of when they are from, neither of how many
+    there are nor of the entity itself, whose labels of neighbouring cutoffs may overlap.
     """
     rng = np.random.default_rng(seed)
     part = rng.integers(count, size=panel.entities)[panel.entity]
