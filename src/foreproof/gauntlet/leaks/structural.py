@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import polars as pl
 
@@ -140,23 +141,22 @@ def cutoff_day(trial: Trial) -> Trial:
 
 
 def last_rows(trial: Trial) -> Trial:
-    """Labels that add how many facts there are of the last moment known at the cutoff: they begin with it, not after it."""
-    past = [t.rows for t in trial.database.tables.values() if t.contract.happened and not t.contract.ahead]
+    """Labels that add up the facts of the last moment known at the cutoff, how many and what they say: they begin with it."""
     last = {}
     for cutoff in trial.cutoffs:
         at = literal(cutoff)
-        seen = [rows.filter((pl.col(HAPPENED) <= at) & (pl.col(KNOWN) <= at))[HAPPENED].max() for rows in past]
-        last[ticks(cutoff)] = max((ticks(one) for one in seen if isinstance(one, type(cutoff))), default=None)
+        seen = [t.rows.filter((pl.col(HAPPENED) <= at) & (pl.col(KNOWN) <= at)) for t in _past(trial.database)]
+        last[ticks(cutoff)] = max((ticks(one) for rows in seen if _clock(one := rows[HAPPENED].max())), default=None)  # type: ignore[arg-type]
+
+    def own(database: Database, moment: int) -> float:
+        found = [(t, t.rows.filter(pl.col(HAPPENED).to_physical() == moment)) for t in _past(database)]
+        sums = [rows[c.name].sum() for t, rows in found for c in t.contract.columns if c.type in _NUMBERS]
+        return float(sum(sums)) + float(sum(rows.height for _, rows in found))
 
     def fault(built: Built, database: Database) -> Built:
-        tables = [t.rows for t in database.tables.values() if t.contract.happened and not t.contract.ahead]
-        counts = {
-            at: float(sum(int((rows[HAPPENED].to_physical() == moment).sum()) for rows in tables))
-            for at, moment in last.items()
-            if moment is not None
-        }
-        own = pl.col(CUTOFF).to_physical().replace_strict(counts, default=0.0, return_dtype=pl.Float64)
-        return replace(built, labels=built.labels.with_columns(pl.col("y") + own), forecast=lambda: built.forecasts)
+        added = {at: own(database, moment) for at, moment in last.items() if moment is not None}
+        more = pl.col(CUTOFF).to_physical().replace_strict(added, default=0.0, return_dtype=pl.Float64)
+        return replace(built, labels=built.labels.with_columns(pl.col("y") + more), forecast=lambda: built.forecasts)
 
     return with_built(trial, fault)
 
@@ -241,11 +241,22 @@ def _without_deleted(table: Table) -> Table:
     return Table(table.contract, table.rows.join(gone, on=keys, how="anti", nulls_equal=True, maintain_order="left"))
 
 
+def _past(database: Database) -> list[Table]:
+    """The tables of dated facts."""
+    return [t for t in database.tables.values() if t.contract.happened is not None and not t.contract.ahead]
+
+
+def _clock(value: object) -> bool:
+    return isinstance(value, (int, datetime))
+
+
 def _restated(table: Table) -> Table:
-    """The table with another number in its first row, or without a number to change, known a tick earlier."""
+    """The table with another number in its first row, or without a number to change, known a tick earlier if it has a clock."""
     first = pl.int_range(pl.len()) == 0
     # A column of the key names a row and says nothing of it.
     able = [c.name for c in table.contract.columns if c.type in _NUMBERS and c.name not in table.contract.keys]
+    if not able and table.contract.happened is None:
+        return table
     clock = table.rows.schema[KNOWN]
     change = (
         pl.when(first).then(pl.col(able[0]).fill_null(0) + 1).otherwise(pl.col(able[0])).alias(able[0])
