@@ -87,7 +87,7 @@ class Job:
 
 ACCOUNTS = 250
 CALIBRATION = 0.08
-"""The largest calibration error: of these some 3,500 pairs of 200 accounts, chance alone takes a good half of it in ten bins."""
+"""The largest calibration error: a plan's .03 needs more than these some 3,500 pairs of 200 accounts in its ten bins."""
 RETAIL = {
     "schema": 1,
     "name": "gauntlet retail",

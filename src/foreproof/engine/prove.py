@@ -52,13 +52,15 @@ def prove(
     """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so.
 
     database: the log's, as the workload reads it; the pipeline is held to it. Statistical alarms are corrected over the whole
-    proof. A leak that the plan plants is planted before anything is judged; BadInput where it leaks nothing.
+    proof. A leak that the plan plants is planted before anything is judged; BadInput where no check fails because it
+    leaks nothing.
     """
     given = beside or Beside()
     trial = trial_of(plan, database, cutoffs, build, repeat=given.repeat)
     trial = replace(trial, safe=given.safe, looks=given.looks, witness=Witness(database, given.loaded))
-    if plan.proof.plant:
-        trial = spoiled(plan.proof.plant, trial)
+    honest, plant = trial, plan.proof.plant
+    if plant:
+        trial = held(planted(plant, honest))
     checks, known = suite(plan.proof, trial.kind), entries(plan.proof)
     progress.stage("prove", len(checks))
     verdicts = []
@@ -67,6 +69,8 @@ def prove(
         # A plugin's check might say another name than its own.
         verdicts.append(replace(done, name=check.name, tier=known[check.name].tier))
         progress.advance(1)
+    if plant and not any(verdict.outcome == "failed" for verdict in verdicts):
+        _refuse_idle(plant, honest, trial)
     return finalised(verdicts, alpha=plan.proof.family)
 
 
@@ -101,17 +105,15 @@ def trial_of(
     )
 
 
-def spoiled(name: str, trial: Trial) -> Trial:
-    """The trial with a leak of the zoo in it. Raises BadInput where it leaks nothing: a green proof would mislead."""
-    made = held(planted(name, trial))
-    if leaks_nothing(name, trial, made):
+def _refuse_idle(name: str, honest: Trial, spoiled: Trial) -> None:
+    """A leak that leaks nothing is no leak that was missed, and must not look like one."""
+    if leaks_nothing(name, honest, spoiled):
         raise BadInput(
             "proof.plant",
             found=f"{name}, which leaks nothing on these data: its honest twin builds the same, bit for bit",
             wanted="a leak that changes something",
-            fix="plant another one; docs/zoo.md says what each needs",
+            fix="plant another one; docs/zoo.md says what each does",
         )
-    return made
 
 
 def held(trial: Trial) -> Trial:
@@ -180,4 +182,4 @@ def remembered(build: Build, *, keeps: Callable[[Database], bool] = lambda datab
     return once
 
 
-__all__ = ["Beside", "held", "live_of", "nearness_of", "prove", "remembered", "spoiled", "trial_of"]
+__all__ = ["Beside", "held", "live_of", "nearness_of", "prove", "remembered", "trial_of"]
