@@ -11,8 +11,10 @@ The checks are those of the registry at run time. Those that judge how good a pr
 stand in the matrix, and count in no suite: a weak honest pipeline fails them. The p values of a proof are corrected together as
 in every proof (`gauntlet.holm.finalised`), so the 5% of the statistical tier are for a whole proof. A leak is caught where one
 check fails. Suites: `structural` (exact), `statistical`, `all`, and `classic` (permutation, shift grid, SAFE ablation, overlap of
-entities), which is what people usually run. `low` and `high` are exact 95% intervals (Clopper-Pearson). `who` is `control.LEAK`,
-or `clean` for the honest pipelines. `--workers` runs seeds side by side, `--markdown` prints tables in Markdown.
+entities), which is what people usually run. A sample on which planting a leak leaks nothing (no gap to fill, nobody who bought on
+the day of a cutoff: `leaks.zoo.leaks_nothing`) is no run of that leak and stands apart, under `nothing`. `low` and `high` are
+exact 95% intervals (Clopper-Pearson). `who` is `control.LEAK`, or `clean` for the honest pipelines. `--workers` runs seeds side
+by side, `--markdown` prints tables in Markdown.
 
 The last block expects every leak that is listed as caught by an exact check to be caught in 95% of its runs, structural false
 alarms of at most 1%, statistical ones of at most 5%, and the classic set below ours.
@@ -46,13 +48,14 @@ from foreproof.core.table import parse
 from foreproof.core.trial import Trial, Verdict
 from foreproof.core.view import Database
 from foreproof.engine.audit import audit
+from foreproof.engine.beside import beside
 from foreproof.engine.build import builder
 from foreproof.engine.line import Bench
 from foreproof.engine.pairs import pair_builder
 from foreproof.engine.prove import held, remembered, trial_of
 from foreproof.gauntlet.holm import finalised
-from foreproof.gauntlet.leaks.zoo import ZOO, plantable
-from foreproof.gauntlet.leaks.zoo_markets import MARKETS, honest
+from foreproof.gauntlet.leaks.zoo import ZOO, leaks_nothing, plantable, planted
+from foreproof.gauntlet.leaks.zoo_markets import LABELS, MARKETS, Outcome, filled_at_next_close, honest
 from foreproof.gauntlet.limits import Proof
 from foreproof.gauntlet.registry import REGISTRY
 from foreproof.workloads.forecast import parse_forecast
@@ -65,12 +68,10 @@ QUALITY = ("beats the baseline", "beats the base rate", "coverage", "calibration
 ELSEWHERE = ("repetition", "serving")
 """They need a process of their own, or a second path: no leak of the zoo is about either."""
 CLASSIC = ("permutation", "shift grid", "safe ablation", "overlap")
-EMPTY = {("tourism", "back_filled_gaps"): "no series has a gap"}
-"""Leaks that cannot leak on a data set, and why; they are not planted there."""
 SUITES = ("structural", "statistical", "all", "classic")
 
 Run = tuple[str, str, list[Verdict]]
-"""A data set, who (a leak or CLEAN), and what each check said."""
+"""A data set, who (a leak or CLEAN), and what each check said: nothing where the planted leak leaks nothing on that sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,9 @@ class Job:
     until: float = math.inf
 
 
+ACCOUNTS = 250
+CALIBRATION = 0.08
+"""The largest calibration error: a plan's .03 needs more than these some 3,500 pairs of 200 accounts in its ten bins."""
 RETAIL = {
     "schema": 1,
     "name": "gauntlet retail",
@@ -100,7 +104,7 @@ RETAIL = {
     "pairs": {"table": "lines", "account": "customer", "group": "grp", "value": "money", "active": 365, "owned": 365},
     "horizon": 90,
     "models": ["logistic"],
-    "backtest": {"origins": 2, "every": 60, "calibrations": 2, "examples": 3, "stride": 60},
+    "backtest": {"origins": 2, "every": 60, "calibrations": 4, "examples": 6, "stride": 45},
 }
 TOURISM = {
     "schema": 1,
@@ -139,12 +143,12 @@ def retail_trial(lines: pl.DataFrame, seed: int, *, accounts: int) -> Trial:
 
 
 def tourism_trial(trips: pl.DataFrame, seed: int, *, series: int) -> Trial:
-    """The forecast workload on a sample of series, at three cutoffs."""
+    """The forecast workload on a sample of series, at five cutoffs: twenty quarters are judged."""
     keys = trips.select("region", "purpose").unique().sort("region", "purpose").sample(series, seed=seed)
     plan = parse_forecast(plan_of({**TOURISM, "seed": seed}))
     rows = trips.join(keys, on=["region", "purpose"], how="semi")
     database = Database({"trips": parse(plan.contracts[0], rows, now=None)})
-    cutoffs = moments(plan.task.series.grid, ("2012-12-31", "2013-12-31", "2014-12-31"))
+    cutoffs = moments(plan.task.series.grid, [f"{year}-12-31" for year in range(2012, 2017)])
     return trial_of(plan, database, cutoffs, builder(plan, Bench(Kept(), workers=1, progress=Silent())))
 
 
@@ -205,7 +209,7 @@ def verdicts_on(trial: Trial) -> list[Verdict]:
         if trial.kind not in one.kinds or name in ELSEWHERE:
             continue
         try:
-            found.append(replace(one.make(Proof())(trial), tier=one.tier))
+            found.append(replace(one.make(Proof(calibration=CALIBRATION))(trial), tier=one.tier))
         except Exception as error:
             found.append(Verdict(name, "failed", None, None, f"refused: {error}", tier=one.tier))
     return finalised(found)
@@ -231,17 +235,24 @@ def runs_of(job: Job) -> list[Run]:
     if job.case == "us_equities":
         frame = market_sample(job.folder, seed)
         pipelines = {CLEAN: honest} if job.honest else {f"control.{name}": one for name, one in MARKETS.items()}
-        return [(job.case, who, list(_audited(one, frame))) for who, one in pipelines.items()]
+        return [
+            (job.case, who, list(_audited(one, frame, LABELS.get(who.removeprefix("control.")))))
+            for who, one in pipelines.items()
+        ]
     trial = (
-        retail_trial(retail_lines(job.folder), seed, accounts=150)
+        retail_trial(retail_lines(job.folder), seed, accounts=ACCOUNTS)
         if job.case == "retail"
         else tourism_trial(tourism_trips(job.folder), seed, series=20)
     )
     if job.honest:
         return [(job.case, CLEAN, verdicts_on(trial))]
-    able = [leak for leak in plantable(trial.kind) if (job.case, leak.name) not in EMPTY]
-    planted = [(leak.name, leak.plant) for leak in able if leak.plant is not None]
-    return [(job.case, f"control.{name}", verdicts_on(held(plant(trial)))) for name, plant in planted]
+    return [(job.case, f"control.{leak.name}", planted_verdicts(leak.name, trial)) for leak in plantable(trial.kind)]
+
+
+def planted_verdicts(name: str, trial: Trial) -> list[Verdict]:
+    """What every check says of a trial with a leak in it; nothing where the leak leaks nothing on this sample."""
+    spoiled = held(planted(name, trial))
+    return [] if leaks_nothing(name, trial, spoiled) else verdicts_on(spoiled)
 
 
 def all_runs(jobs: Sequence[Job], *, workers: int) -> list[Run]:
@@ -261,15 +272,21 @@ def _told(job: Job, runs: list[Run]) -> list[Run]:
     if not runs:
         print(f"{job.case}, sample {job.seed}: left out, time is up", file=sys.stderr, flush=True)
         return runs
-    rang = [f"{who}: {', '.join(v.name for v in verdicts if v.outcome == 'failed')}" for _, who, verdicts in runs]
+    rang = [
+        f"{who}: {', '.join(v.name for v in verdicts if v.outcome == 'failed') if verdicts else 'planted nothing'}"
+        for _, who, verdicts in runs
+    ]
     print(f"{job.case}, sample {job.seed}: " + "; ".join(rang), file=sys.stderr, flush=True)
     return runs
 
 
-def _audited(pipeline: Callable[[pl.DataFrame], pl.DataFrame], frame: pl.DataFrame) -> tuple[Verdict, ...]:
+def _audited(
+    pipeline: Callable[[pl.DataFrame], pl.DataFrame], frame: pl.DataFrame, labels: Outcome | None = None
+) -> tuple[Verdict, ...]:
     days = frame["day"].unique().sort()
     cutoffs = [days[len(days) // 2], days[len(days) * 3 // 4]]
-    return audit(pipeline, frame, cutoffs, time="day", entity="symbol").verdicts
+    judged = beside(pipeline, labels=labels or filled_at_next_close)
+    return audit(judged, frame, cutoffs, time="day", entity="symbol").verdicts
 
 
 # --- figures ------------------------------------------------------------------------------------------------------------
@@ -292,7 +309,7 @@ def rates(runs: Sequence[Run]) -> list[Row]:
     """Rates with exact intervals by data set, who and suite or check; and over all data sets."""
     tried: Counter[tuple[str, str, str]] = Counter()
     hits: Counter[tuple[str, str, str]] = Counter()
-    for case, who, verdicts in runs:
+    for case, who, verdicts in (run for run in runs if run[2]):
         for name, rang in rings(verdicts).items():
             for place in (case, "all sets"):
                 tried[place, name, who] += 1
@@ -312,20 +329,25 @@ def exact_names() -> set[str]:
 
 
 def matrix(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows: leaks by checks, in how many runs each rang, over all data sets; empty where it never did."""
+    """Head and rows: leaks by checks, in how many runs each rang, over all data sets; empty where it never did.
+
+    `runs`: those in which the leak leaks something; `nothing`: those in which it leaks nothing, which no check can see.
+    """
     hits: dict[str, Counter[str]] = defaultdict(Counter)
-    count: Counter[str] = Counter(who for _, who, _ in runs)
+    count: Counter[str] = Counter(who for _, who, verdicts in runs if verdicts)
+    nothing: Counter[str] = Counter(who for _, who, verdicts in runs if not verdicts)
     for _, who, verdicts in runs:
         hits[who].update({name: int(rang) for name, rang in rings(verdicts).items()})
     rang = {name for counter in hits.values() for name, n in counter.items() if n}
     names = [name for name in (*REGISTRY, *SUITES) if name in rang]
     rows = []
-    for who, n in count.items():
+    for who in dict.fromkeys(who for _, who, _ in runs):
         listed = ZOO[who.removeprefix("control.")] if who != CLEAN else None
         sure = listed is not None and bool(exact_names() & set(listed.expected))
         said = "" if listed is None else "escapes" if listed.escapes else "caught" if sure else "if strong"
-        rows.append([who.removeprefix("control."), str(n), *(str(hits[who][name] or "") for name in names), said])
-    return ["leak", "runs", *names, "listed as"], rows
+        counts = [str(count[who]), *([str(nothing[who] or "")] if nothing else [])]
+        rows.append([who.removeprefix("control."), *counts, *(str(hits[who][name] or "") for name in names), said])
+    return ["leak", "runs", *(["nothing"] if nothing else []), *names, "listed as"], rows
 
 
 def summary(rows: Sequence[Row], sets: Sequence[str]) -> tuple[list[str], list[list[str]]]:

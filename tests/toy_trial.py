@@ -9,7 +9,7 @@ import polars as pl
 
 from foreproof.core.contract import Column, Contract, Known, Stamp
 from foreproof.core.grid import Grid
-from foreproof.core.trial import Built, Forecasts, Trial
+from foreproof.core.trial import Built, Forecasts, Trial, Witness
 from foreproof.core.view import Database, Table
 
 CONTRACT = Contract(
@@ -74,4 +74,5 @@ def build(database: Database, cutoffs: Sequence[int], seed: int) -> Built:
     )
 
 
-TRIAL = Trial(database(), CUTOFFS, ("sku",), H, 1, build, Grid("integer"))
+_FACTS = database()
+TRIAL = Trial(_FACTS, CUTOFFS, ("sku",), H, 1, build, Grid("integer"), witness=Witness(_FACTS))

@@ -14,7 +14,7 @@ from foreproof.core.contract import Column, Contract, Known, Stamp
 from foreproof.core.grid import parse_grid
 from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.table import parse
-from foreproof.core.trial import Built, Forecasts, Kind, Trial
+from foreproof.core.trial import Built, Forecasts, Kind, Trial, Witness
 from foreproof.core.view import Database
 
 GRID = parse_grid("1d")
@@ -51,7 +51,8 @@ def database(seed: int = 1) -> Database:
 def trial(kind: Kind, seed: int = 1) -> Trial:
     """An honest trial: pairs (account, group) and whether they buy, or accounts and how much they buy."""
     entity = ("account", "grp") if kind == "chance" else ("account",)
-    return Trial(database(seed), CUTOFFS, entity, H, seed, builder(entity, kind), GRID, kind=kind)
+    facts = database(seed)
+    return Trial(facts, CUTOFFS, entity, H, seed, builder(entity, kind), GRID, kind=kind, witness=Witness(facts))
 
 
 def builder(entity: tuple[str, ...], kind: Kind) -> Callable[[Database, Sequence[Moment], int], Built]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foreproof.engine.audit import audit
+    from foreproof.engine.beside import beside
     from foreproof.engine.frames import Dated
     from foreproof.engine.learners import learner, mlforecast_rows
     from foreproof.engine.strangers import by_cutoff, by_row
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 _LATE = {
     "Dated": "foreproof.engine.frames",
     "audit": "foreproof.engine.audit",
+    "beside": "foreproof.engine.beside",
     "by_cutoff": "foreproof.engine.strangers",
     "by_row": "foreproof.engine.strangers",
     "learner": "foreproof.engine.learners",
@@ -30,4 +32,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["Dated", "audit", "by_cutoff", "by_row", "learner", "mlforecast_rows"]
+__all__ = ["Dated", "audit", "beside", "by_cutoff", "by_row", "learner", "mlforecast_rows"]

@@ -11,6 +11,7 @@ import pytest
 from foreproof.core.trial import Built, Check, Trial, proven
 from foreproof.core.view import Database, Table
 from foreproof.gauntlet import (
+    AsLogged,
     BeatsBaseline,
     Coverage,
     Duplicates,
@@ -37,6 +38,7 @@ STRUCTURAL: list[Check] = [
     GapLaw(),
     Overlap(),
     Duplicates(),
+    AsLogged(),
     Repetition(),
     Serving(),
 ]

@@ -222,12 +222,41 @@ def test_no_fold_learns_from_a_label_that_had_not_settled() -> None:
             assert (panel.time[fold.train] < panel.time[fold.test[0]]).all()
 
 
-def test_mixed_folds_score_each_row_once_and_never_learn_from_it() -> None:
-    panel = panel_of(honest("chance"))
-    rows = np.flatnonzero(panel.time >= 2)
-    folds = mixed_folds(panel, rows, seed=1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_mixed_folds_score_each_row_once_from_as_many_rows_of_other_entities_and_of_all_times(kind: Kind) -> None:
+    panel = panel_of(honest(kind))
+    ahead = forward_folds(panel)
+    folds = mixed_folds(panel, ahead, seed=1)
+    rows = np.sort(np.concatenate([fold.test for fold in ahead]))
     assert np.array_equal(np.sort(np.concatenate([fold.test for fold in folds])), rows)
-    assert all(np.intersect1d(fold.train, fold.test).size == 0 for fold in folds)
+    assert all(np.intersect1d(panel.entity[fold.train], panel.entity[fold.test]).size == 0 for fold in folds)
+    most = {int(panel.time[fold.test[0]]): fold.train.size for fold in ahead}
+    assert all(fold.train.size <= most[int(panel.time[fold.test[0]])] for fold in folds)
+    assert any((panel.time[fold.train] > panel.time[fold.test[0]]).any() for fold in folds)
+
+
+def test_events_of_a_handful_of_accounts_near_the_cutoff_are_not_judged() -> None:
+    trial = honest("chance")
+    few = trial.run().rows["a"].unique().sort()[:8]
+
+    def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+        built = trial.build(database, cutoffs, seed)
+        later = built.labels["cutoff"].is_in(list(trial.cutoffs)).not_()
+        # Where the labels are those of some steps later, everybody but a few has the same one: no event was near the cutoff.
+        moved = built.labels.with_columns(
+            pl.when(later & ~pl.col("a").is_in(few.implode())).then(1.0).otherwise(pl.col("y")).alias("y")
+        )
+        return replace(built, labels=moved, forecast=lambda: built.forecasts)
+
+    verdict = Embargo()(trial.with_build(build))
+    assert verdict.outcome == "not applicable"
+    assert "at least 10 of each" in verdict.words
+
+
+def test_a_score_that_rests_on_few_entities_is_less_sure() -> None:
+    score = Score(0.2, np.array([0.03, -0.03, 0.02, -0.02] * 25) / 2)
+    assert score.p_above(0.05, entities=100) == pytest.approx(score.p_above(0.05))
+    assert score.p_above(0.05, entities=6) > score.p_above(0.05, entities=12) > score.p_above(0.05)
 
 
 def test_earlier_cutoffs_are_built_where_none_had_settled() -> None:

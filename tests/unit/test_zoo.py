@@ -12,9 +12,10 @@ import pytest
 import zoo_trials
 from foreproof.core.trial import Kind, Trial
 from foreproof.engine.audit import audit
+from foreproof.engine.beside import beside
 from foreproof.errors import BadInput
 from foreproof.gauntlet.leaks.zoo import ZOO, Zoo, plantable, planted, zoo_leak
-from foreproof.gauntlet.leaks.zoo_markets import MARKETS, honest
+from foreproof.gauntlet.leaks.zoo_markets import LABELS, MARKETS, filled_at_next_close, honest
 from foreproof.gauntlet.limits import Proof
 from foreproof.gauntlet.registry import REGISTRY
 
@@ -80,14 +81,17 @@ def test_a_leak_that_is_unknown_or_of_another_workload_is_refused() -> None:
 
 
 def test_the_honest_market_pipeline_passes_an_audit() -> None:
-    report = audit(honest, zoo_trials.market(), time="day", entity="symbol")
+    judged = beside(honest, labels=filled_at_next_close)
+    report = audit(judged, zoo_trials.market(), time="day", entity="symbol")
     assert report.ok, report.text
+    assert [verdict.name for verdict in report.verdicts] == ["rebuild", "intervals", "duplicates"]
 
 
 @pytest.mark.parametrize("name", MARKETS)
-def test_a_leaky_market_pipeline_fails_an_audit_unless_it_is_listed_as_an_escape(name: str) -> None:
+def test_a_leaky_market_pipeline_fails_an_audit_by_the_check_that_is_listed(name: str) -> None:
+    judged = beside(MARKETS[name], labels=LABELS.get(name, filled_at_next_close))
     report = audit(
-        MARKETS[name], zoo_trials.market(), [zoo_trials.DAYS[75], zoo_trials.DAYS[120]], time="day", entity="symbol"
+        judged, zoo_trials.market(), [zoo_trials.DAYS[75], zoo_trials.DAYS[120]], time="day", entity="symbol"
     )
     caught = [verdict.name for verdict in report.verdicts if verdict.outcome == "failed"]
     assert caught == list(ZOO[name].expected), report.text

@@ -18,6 +18,7 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "gap law": "Had every label that was learned from settled by then?",
         "overlap": "Is nothing both learned from and judged?",
         "duplicates": "Does no row, key or batch count twice?",
+        "as logged": "Are the tables that it reads those of the log, row for row, with their clocks?",
         "repetition": "Does it come out the same again, in another process and another order of rows?",
         "serving": "Are rows made for one cutoff or one entity alone those of the report?",
         "beats the baseline": "Is it surely better than the seasonal naive?",

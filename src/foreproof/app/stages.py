@@ -253,9 +253,18 @@ def gauntlet(work: Work) -> Work:
     build = builder(plan, work.bench)
     repeat = repeat_of(work)
     looks = looks_of(work)
-    beside = Beside(repeat, looks=looks)
+    beside = Beside(repeat, looks=looks, loaded=loaded_of(work))
     verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, beside=beside)
     return replace(work, verdicts=tuple(verdicts), looks=looks)
+
+
+def loaded_of(work: Work) -> dict[str, dict[int, int]]:
+    """By table, the ticks at which the lake's log says that each batch was loaded."""
+    lake, found = work.project.lake, {}
+    for contract in work.project.contracts:
+        loads = lake.batches(contract.name).select("batch", pl.col("loaded_at").to_physical())
+        found[contract.name] = dict(loads.iter_rows())
+    return found
 
 
 def looks_of(work: Work) -> int:
@@ -348,6 +357,7 @@ __all__ = [
     "cutoff_of",
     "database_of",
     "load",
+    "loaded_of",
     "looks_of",
     "repeat_of",
 ]

@@ -6,7 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from foreproof.app.project import Project
-from foreproof.app.stages import FORECAST, Work, before_final, check, cutoff_of, database_of, load, looks_of, repeat_of
+from foreproof.app.stages import (
+    FORECAST,
+    Work,
+    before_final,
+    check,
+    cutoff_of,
+    database_of,
+    load,
+    loaded_of,
+    looks_of,
+    repeat_of,
+)
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.trial import Build, Built
 from foreproof.core.view import Database
@@ -76,7 +87,7 @@ def gauntlet(work: Work) -> Work:
     build = pair_builder(plan, work.bench)
     repeat = repeat_of(work)
     looks = looks_of(work)
-    beside = Beside(repeat, safe_builder(plan, work.bench), looks)
+    beside = Beside(repeat, safe_builder(plan, work.bench), looks, loaded_of(work))
     verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, beside=beside)
     return replace(work, verdicts=tuple(verdicts), looks=looks)
 

@@ -16,7 +16,7 @@ from foreproof.core.view import Database
 from foreproof.errors import BadInput
 
 Outcome = Literal["passed", "failed", "not proven", "not applicable"]
-"""`not applicable`: the data cannot answer what a statistical check asks (too few entities, no two cutoffs a horizon apart)."""
+"""`not applicable`: the data cannot answer what a check asks (too few entities, one cutoff alone, no log of the tables)."""
 Kind = Literal["quantity", "chance"]
 Tier = Literal["structural", "statistical"]
 """Structural checks are exact; statistical ones have a stated rate of error."""
@@ -67,6 +67,17 @@ Repeat = Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """What the append-only log holds of the facts, as they were first loaded.
+
+    database: its tables, all versions. loaded: by table, the ticks at which each batch was loaded; nothing where nobody noted it.
+    """
+
+    database: Database
+    loaded: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """A pipeline under test. `build(database, cutoffs, seed)` is the same callable that audits a stranger's pipeline.
 
@@ -76,7 +87,8 @@ class Trial:
 
     carried: a label without facts repeats the one before it, also one from before the cutoff. cuts: databases cut once for all
     checks. live, repeat: see `Live`, `Repeat`. scored: rows as they were scored live, in the columns of `Built.rows` or some.
-    looks: how often this hold-out was looked at, this time included.
+    looks: how often this hold-out was looked at, this time included. witness: what the log holds, where `database` is what the
+    pipeline reads: a change of the world is one of both, a change of what is made of it one of `database` alone.
     """
 
     database: Database
@@ -96,6 +108,7 @@ class Trial:
     repeat: Repeat | None = None
     scored: pl.DataFrame | None = None
     looks: int = 1
+    witness: Witness | None = None
 
     def run(self) -> Built:
         """Build on the whole database."""
@@ -217,6 +230,7 @@ __all__ = [
     "Tier",
     "Trial",
     "Verdict",
+    "Witness",
     "explained",
     "proven",
 ]

@@ -7,7 +7,7 @@ that row it is another one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -17,11 +17,13 @@ from foreproof.core.predict import CUTOFF, STEP
 from foreproof.core.trial import Check, Leak, Trial, Verdict, proven
 from foreproof.core.view import Database
 from foreproof.engine.audit_text import audit_html, audit_text
+from foreproof.engine.beside import Accompanied, label_trial, witness_of
 from foreproof.engine.frames import Given, given, later, moment_of, spread
 from foreproof.engine.prove import remembered
 from foreproof.engine.strangers import NUMBER, Stranger, stranger_of
 from foreproof.errors import BadInput
-from foreproof.gauntlet import Duplicates, GapLaw, Overlap, Rebuild
+from foreproof.gauntlet import AsLogged, Duplicates, GapLaw, Overlap, Rebuild
+from foreproof.gauntlet.starts import Starts
 
 _SHOWN = 20
 """Features whose date is looked for; the others are named."""
@@ -121,9 +123,9 @@ def audit(
     """Put a pipeline of yours through the checks of honesty.
 
     build: `fn(frames, cutoff)` with features by entity, `fn(frame)` with features by row, an MLForecast, or what `by_cutoff`,
-    `by_row` and `learner` make. tables: a frame (polars or pandas), or frames (or `Dated` frames) by name. cutoffs: dates,
-    instants or steps; without any, some are chosen over the history and within its gaps. time: the column that says when a
-    row happened; entity: the columns that name whose it is. checks: instead of the usual ones (`suite`).
+    `by_row`, `learner` and `beside` make. tables: a frame (polars or pandas), or frames (or `Dated` frames) by name. cutoffs:
+    dates, instants or steps; without any, some are chosen over the history and within its gaps. time: the column that says when
+    a row happened; entity: the columns that name whose it is. checks: instead of the usual ones (`suite`).
 
     Raises BadInput for what cannot be read; what the function itself raises comes through.
     """
@@ -132,11 +134,20 @@ def audit(
     stranger = stranger_of(build)
     trial = stranger.trial(facts, chosen)
     trial = trial.with_build(remembered(trial.build))
+    labels = stranger.labels if isinstance(stranger, Accompanied) else None
+    if isinstance(stranger, Accompanied) and stranger.logged is not None:
+        trial = replace(trial, witness=witness_of(facts, stranger.logged, time=time, entity=entity))
     whole = trial.run()
     # The fault of `duplicates` doubles the tables, which a pipeline may refuse to read: its own rows are judged as they are.
     as_it_is = trial.with_build(lambda database, cutoffs, seed: whole)
     asked = suite(stranger) if checks is None else checks
-    verdicts = [proven(Plain(check), as_it_is if isinstance(check, Duplicates) else trial) for check in asked]
+
+    def of(check: Check) -> Trial:
+        if isinstance(check, Starts) and labels is not None:
+            return label_trial(facts, chosen, labels)
+        return as_it_is if isinstance(check, Duplicates) else trial
+
+    verdicts = [proven(Plain(check), of(check)) for check in asked]
     failed = next(
         (v for v in verdicts if v.outcome == "failed" and v.evidence.get("part") in ("population", "features")), None
     )
@@ -146,8 +157,18 @@ def audit(
 
 
 def suite(stranger: Stranger) -> tuple[Check, ...]:
-    """The checks that a stranger can pass: truncation, duplicates; of what says what it learned from, gap law and overlap."""
-    return (Rebuild(), GapLaw(), Overlap(), Duplicates()) if stranger.learns else (Rebuild(), Duplicates())
+    """The checks that a stranger can pass: truncation, duplicates; of what says what it learned from, gap law and overlap.
+
+    Of one with labels beside it also where these start, of one with its tables as first loaded whether it reads them.
+    """
+    known = stranger if isinstance(stranger, Accompanied) else None
+    return (
+        Rebuild(),
+        *((GapLaw(), Overlap()) if stranger.learns else ()),
+        *((Starts(),) if known and known.labels else ()),
+        Duplicates(),
+        *((AsLogged(),) if known and known.logged is not None else ()),
+    )
 
 
 def look_ahead(facts: Given, trial: Trial, cutoff: str) -> tuple[Found, ...]:

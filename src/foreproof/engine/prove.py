@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -11,14 +11,15 @@ from foreproof.core.clock import Moment
 from foreproof.core.cuts import Cuts
 from foreproof.core.ports import Progress
 from foreproof.core.predict import CUTOFF
-from foreproof.core.trial import Build, Built, Kind, Live, Repeat, Trial, Verdict, proven
+from foreproof.core.trial import Build, Built, Kind, Live, Repeat, Trial, Verdict, Witness, proven
 from foreproof.core.view import Database, Table
 from foreproof.engine.build import scaled_rows
 from foreproof.engine.pairs import member_rows
 from foreproof.engine.scale import separable
+from foreproof.errors import BadInput
 from foreproof.features.population import population_of
 from foreproof.gauntlet.holm import finalised
-from foreproof.gauntlet.leaks.zoo import planted
+from foreproof.gauntlet.leaks.zoo import leaks_nothing, planted
 from foreproof.gauntlet.registry import entries, suite
 from foreproof.models.scaling import SCALE
 from foreproof.workloads.forecast import ForecastPlan, column_of
@@ -30,12 +31,13 @@ class Beside:
     """What a proof has beside the pipeline.
 
     repeat: the same build in another process. safe: the same pipeline on SAFE features. looks: at these cutoffs' outcomes, this
-    one included.
+    one included. loaded: by table, the ticks at which the log says that each batch was loaded.
     """
 
     repeat: Repeat | None = None
     safe: Build | None = None
     looks: int = 1
+    loaded: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
 
 def prove(
@@ -49,13 +51,16 @@ def prove(
 ) -> list[Verdict]:
     """One verdict a check of the plan's workload, in order; on a check that does not run, the verdict that says so.
 
-    Statistical alarms are corrected over the whole proof. A leak that the plan plants is planted before anything is judged.
+    database: the log's, as the workload reads it; the pipeline is held to it. Statistical alarms are corrected over the whole
+    proof. A leak that the plan plants is planted before anything is judged; BadInput where no check fails because it
+    leaks nothing.
     """
     given = beside or Beside()
     trial = trial_of(plan, database, cutoffs, build, repeat=given.repeat)
-    trial = replace(trial, safe=given.safe, looks=given.looks)
-    if plan.proof.plant:
-        trial = held(planted(plan.proof.plant, trial))
+    trial = replace(trial, safe=given.safe, looks=given.looks, witness=Witness(database, given.loaded))
+    honest, plant = trial, plan.proof.plant
+    if plant:
+        trial = held(planted(plant, honest))
     checks, known = suite(plan.proof, trial.kind), entries(plan.proof)
     progress.stage("prove", len(checks))
     verdicts = []
@@ -64,6 +69,8 @@ def prove(
         # A plugin's check might say another name than its own.
         verdicts.append(replace(done, name=check.name, tier=known[check.name].tier))
         progress.advance(1)
+    if plant and not any(verdict.outcome == "failed" for verdict in verdicts):
+        _refuse_idle(plant, honest, trial)
     return finalised(verdicts, alpha=plan.proof.family)
 
 
@@ -94,7 +101,19 @@ def trial_of(
         cuts=cuts,
         live=live_of(plan),
         repeat=repeat,
+        witness=Witness(database),
     )
+
+
+def _refuse_idle(name: str, honest: Trial, spoiled: Trial) -> None:
+    """A leak that leaks nothing is no leak that was missed, and must not look like one."""
+    if leaks_nothing(name, honest, spoiled):
+        raise BadInput(
+            "proof.plant",
+            found=f"{name}, which leaks nothing on these data: its honest twin builds the same, bit for bit",
+            wanted="a leak that changes something",
+            fix="plant another one; docs/zoo.md says what each does",
+        )
 
 
 def held(trial: Trial) -> Trial:

@@ -51,14 +51,14 @@ class ByCutoff:
 
     def trial(self, given: Given, cutoffs: Sequence[Moment]) -> Trial:
         """One call a cutoff; what the function returns is held against the call on truncated tables."""
-        entity = tuple(map(_free, given.entity)) or (ALL,)
+        entity = named_entity(given.entity)
         shape = given.shapes[given.dated]
 
         def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
             parts = []
             for cutoff in cutoffs:
                 made = self.fn(given.frames(database), shape.said(cutoff))
-                parts.append(stamped(_by_entity(made, given.entity), cutoff))
+                parts.append(stamped(by_entity(made, given.entity), cutoff))
             return built(pl.concat(parts, how="diagonal_relaxed"), entity)
 
         return trial_of(given, cutoffs, entity, build)
@@ -263,6 +263,11 @@ def _sorted_like(order: Sequence[str], rows: pl.DataFrame, frame: pl.DataFrame, 
     return ordered.select(frame.columns)
 
 
+def named_entity(entity: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of an entity as a trial calls them."""
+    return tuple(map(_free, entity)) or (ALL,)
+
+
 def _free(name: str) -> str:
     """A name that the trial does not need for itself."""
     return f"{name}_" if name in _TAKEN else name
@@ -297,7 +302,8 @@ def _by_columns(made: Any, named: pl.DataFrame, times: pl.DataFrame, entity: tup
     return _indexed(asked, found.select("_ticks", "_at"), plain(frame.drop(keys), keys=()), entity)
 
 
-def _by_entity(made: Any, entity: tuple[str, ...]) -> pl.DataFrame:
+def by_entity(made: Any, entity: tuple[str, ...]) -> pl.DataFrame:
+    """What a function returned of entities, with their columns as text."""
     frame = plain(made, keys=entity).drop(_free(CUTOFF), strict=False)
     if missing := [name for name in entity if _free(name) not in frame.columns]:
         raise BadInput(
@@ -359,7 +365,9 @@ __all__ = [
     "assigned",
     "built",
     "by_cutoff",
+    "by_entity",
     "by_row",
+    "named_entity",
     "nothing",
     "per_row",
     "plain",

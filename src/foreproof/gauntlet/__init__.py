@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foreproof.gauntlet.as_logged import AsLogged
 from foreproof.gauntlet.baseline import BeatsBaseline
 from foreproof.gauntlet.chances import BeatsRate, Calibrated
 from foreproof.gauntlet.coverage import Coverage
@@ -17,6 +18,7 @@ from foreproof.gauntlet.scramble import FutureScramble
 from foreproof.gauntlet.serving import Serving
 
 __all__ = [
+    "AsLogged",
     "BeatsBaseline",
     "BeatsRate",
     "Calibrated",

@@ -15,7 +15,7 @@ from foreproof.core.trial import Leak, Trial, Verdict
 from foreproof.errors import BadInput
 from foreproof.gauntlet.judged import ALPHA, careful, point, rung, size
 from foreproof.gauntlet.leaks.planted import fragment, later_labels
-from foreproof.gauntlet.probe import Panel, forward_folds, lighter, panel_of, told
+from foreproof.gauntlet.probe import FEWEST_ENTITIES, Panel, forward_folds, lighter, panel_of, told
 from foreproof.gauntlet.scored import Floats, scored
 
 
@@ -25,6 +25,10 @@ class Embargo:
 
     Both against the same rows without an event. Honest rows know frequent entities best, and those have events late in the
     window too, so the difference is below 0 as a rule. For chances only: a row of a quantity is of one date.
+
+    Each score rests on the entities that have such an event, and on no others, so these are the draws of its band: with fewer
+    than 10 of them on either side nothing is said, and Student's degrees of freedom are those of the smaller side (the safe
+    choice for two means of unequal spread: Welch 1938, Biometrika 29).
     """
 
     steps: int = 7
@@ -50,6 +54,15 @@ class Embargo:
         said = told(panel, forward_folds(panel))
         if near is None or self.steps >= trial.horizon:
             raise BadInput(self.name, found="no labels some steps later", wanted=f"a horizon above {self.steps} steps")
+        known = np.isfinite(said)
+        sides = [np.unique(panel.entity[known & (near == side)]).size for side in (1.0, 0.0)]
+        if min(sides) < FEWEST_ENTITIES:
+            raise BadInput(
+                self.name,
+                found=f"{sides[0]} entities with an event within {self.steps} steps, {sides[1]} with a later one",
+                wanted=f"at least {FEWEST_ENTITIES} of each, to be drawn whole",
+                fix="judge more cutoffs or more entities",
+            )
         parts = []
         for other in (1.0, 0.0):
             # Positives of the other sort are left out; a row whose label later is not there is left out as well.
@@ -69,10 +82,10 @@ class Embargo:
         evidence = {"scores": [point("near", parts[0]), point("later", parts[1])], "gap": point("gap", gap)}
         return rung(
             self,
-            gap.p_above(self.limit),
+            gap.p_above(self.limit, entities=min(sides)),
             figure=gap.value,
             limit=self.limit,
-            told=(words, {**evidence, "near": int((near == 1.0).sum()), **size(panel)}),
+            told=(words, {**evidence, "near": int((near == 1.0).sum()), "near_entities": sides[0], **size(panel)}),
         )
 
 

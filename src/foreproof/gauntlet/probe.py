@@ -29,7 +29,8 @@ LIGHT = 24_000
 """Rows of a trial whose pipeline is built again and again."""
 Y = "y"
 _RIDGE = 0.02
-_FEWEST_ENTITIES = 10
+FEWEST_ENTITIES = 10
+"""Entities that a score must rest on, so that draws of whole ones say how sure it is."""
 _FEWEST_ROWS = 40
 _FEWEST_HITS = 5
 _WITHIN = 8
@@ -174,9 +175,9 @@ def panel_of(trial: Trial, frame: pl.DataFrame | None = None, *, most: int = MOS
     whole = frame.height
     frame = drawn(frame, first, most=most, seed=trial.seed)
     entities = frame[first].n_unique() if frame.height else 0
-    if entities < _FEWEST_ENTITIES:
+    if entities < FEWEST_ENTITIES:
         raise BadInput(
-            "probe", found=f"{entities} entities with a label", wanted=f"at least {_FEWEST_ENTITIES}, to be drawn whole"
+            "probe", found=f"{entities} entities with a label", wanted=f"at least {FEWEST_ENTITIES}, to be drawn whole"
         )
     at, time = np.unique(tick_values(frame[CUTOFF]), return_inverse=True)
     stratum = _codes(frame, [CUTOFF, STEP])
@@ -220,7 +221,7 @@ def drawn(frame: pl.DataFrame, entity: str, *, most: int, seed: int) -> pl.DataF
     if frame.height <= most:
         return frame
     names = frame[entity].unique().sort()
-    count = max(_FEWEST_ENTITIES, names.len() * most // frame.height)
+    count = max(FEWEST_ENTITIES, names.len() * most // frame.height)
     places = np.sort(np.random.default_rng(seed).permutation(names.len())[:count])
     return frame.filter(pl.col(entity).is_in(names.gather(places).implode()))
 
@@ -245,11 +246,21 @@ def forward_folds(panel: Panel) -> list[Fold]:
     return found
 
 
-def mixed_folds(panel: Panel, rows: Ints, *, count: int = 5, seed: int) -> list[Fold]:
-    """Random folds of `rows`, each learned from every other row of the panel, later ones and the same entity's too."""
-    part = np.random.default_rng(seed).integers(count, size=rows.size)
-    everything = np.arange(panel.y.size)
-    return [Fold(np.setdiff1d(everything, rows[part == k]), rows[part == k]) for k in range(count) if (part == k).any()]
+def mixed_folds(panel: Panel, folds: Sequence[Fold], *, count: int = 5, seed: int) -> list[Fold]:
+    """The rows scored by `folds` in random parts of whole entities, each learned from other entities' rows of all cutoffs.
+
+    At most as many rows as the fold forward in time had: a difference is then one of when they are from, neither of how many
+    there are nor of the entity itself, whose labels of neighbouring cutoffs may overlap.
+    """
+    rng = np.random.default_rng(seed)
+    part = rng.integers(count, size=panel.entities)[panel.entity]
+    found = []
+    for fold in folds:
+        for k in range(count):
+            test, train = fold.test[part[fold.test] == k], np.flatnonzero(part != k)
+            if test.size and train.size:
+                found.append(Fold(np.sort(rng.permutation(train)[: fold.train.size]), test))
+    return found
 
 
 def coefficients(panel: Panel, train: Ints, y: Floats) -> Floats:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from foreproof.core.plugins import Plugin
 from foreproof.core.trial import Check, Kind, Tier, Verdict
 from foreproof.errors import BadInput
+from foreproof.gauntlet.as_logged import AsLogged
 from foreproof.gauntlet.baseline import BeatsBaseline
 from foreproof.gauntlet.chances import BeatsRate, Calibrated
 from foreproof.gauntlet.coverage import Coverage
@@ -53,6 +54,7 @@ REGISTRY: Mapping[str, Entry] = MappingProxyType(
         "gap law": Entry("structural", lambda limits: GapLaw()),
         "overlap": Entry("structural", lambda limits: Overlap()),
         "duplicates": Entry("structural", lambda limits: Duplicates()),
+        "as logged": Entry("structural", lambda limits: AsLogged()),
         "repetition": Entry("structural", lambda limits: Repetition()),
         "serving": Entry("structural", lambda limits: Serving(entities=limits.alone)),
         "beats the baseline": Entry("statistical", lambda limits: BeatsBaseline(alpha=limits.alpha), ("quantity",)),

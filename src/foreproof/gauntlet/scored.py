@@ -62,11 +62,17 @@ class Score:
         reach = student_quantile(0.5 + confidence / 2.0, self.influence.size - 1) * self.error
         return Interval(self.value, self.value - reach, self.value + reach, confidence)
 
-    def p_above(self, limit: float) -> float:
-        """One-sided p of "the score is at most `limit`": small where it is surely above."""
+    def p_above(self, limit: float, *, entities: int | None = None) -> float:
+        """One-sided p of "the score is at most `limit`": small where it is surely above.
+
+        entities: how many of them the score rests on, where these are few of all.
+        """
         if self.error == 0.0:
             return 0.0 if self.value > limit else 1.0
-        return student_cdf(-(self.value - limit) / self.error, self.influence.size - 1)
+        whole = self.influence.size
+        count = entities or whole
+        error = self.error * math.sqrt(count / (count - 1) * (whole - 1) / whole)
+        return student_cdf(-(self.value - limit) / error, count - 1)
 
     def draws(self, rng: np.random.Generator, replicates: int) -> Floats:
         """Scores of `replicates` draws of whole entities, to first order."""

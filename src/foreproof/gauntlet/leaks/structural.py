@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import polars as pl
 
@@ -101,6 +102,12 @@ def overwritten(trial: Trial) -> Trial:
     return replace(trial, database=database, cutoffs=(last,), build=build, cuts=cuts)
 
 
+def restated(trial: Trial) -> Trial:
+    """The pipeline reads tables in which one past row says another thing than when it was loaded: a number, or its clock."""
+    database = Database({name: _restated(table) for name, table in trial.database.tables.items()})
+    return replace(trial, database=database, cuts=None)
+
+
 def survivors(trial: Trial) -> Trial:
     """Only the entities with the larger outcomes are asked about: those that left afterwards are left out of the past."""
 
@@ -129,6 +136,27 @@ def cutoff_day(trial: Trial) -> Trial:
         labels = built.labels.join(own, on=CUTOFF, how="left", maintain_order="left")
         labels = labels.with_columns(pl.col("y") + pl.col("_own")).drop("_own")
         return replace(built, labels=labels, forecast=lambda: built.forecasts)
+
+    return with_built(trial, fault)
+
+
+def last_rows(trial: Trial) -> Trial:
+    """Labels that add up the facts of the last moment known at the cutoff, how many and what they say: they begin with it."""
+    last = {}
+    for cutoff in trial.cutoffs:
+        at = literal(cutoff)
+        seen = [t.rows.filter((pl.col(HAPPENED) <= at) & (pl.col(KNOWN) <= at)) for t in _past(trial.database)]
+        last[ticks(cutoff)] = max((ticks(one) for rows in seen if _clock(one := rows[HAPPENED].max())), default=None)  # type: ignore[arg-type]
+
+    def own(database: Database, moment: int) -> float:
+        found = [(t, t.rows.filter(pl.col(HAPPENED).to_physical() == moment)) for t in _past(database)]
+        sums = [rows[c.name].sum() for t, rows in found for c in t.contract.columns if c.type in _NUMBERS]
+        return float(sum(sums)) + float(sum(rows.height for _, rows in found))
+
+    def fault(built: Built, database: Database) -> Built:
+        added = {at: own(database, moment) for at, moment in last.items() if moment is not None}
+        more = pl.col(CUTOFF).to_physical().replace_strict(added, default=0.0, return_dtype=pl.Float64)
+        return replace(built, labels=built.labels.with_columns(pl.col("y") + more), forecast=lambda: built.forecasts)
 
     return with_built(trial, fault)
 
@@ -213,6 +241,31 @@ def _without_deleted(table: Table) -> Table:
     return Table(table.contract, table.rows.join(gone, on=keys, how="anti", nulls_equal=True, maintain_order="left"))
 
 
+def _past(database: Database) -> list[Table]:
+    """The tables of dated facts."""
+    return [t for t in database.tables.values() if t.contract.happened is not None and not t.contract.ahead]
+
+
+def _clock(value: object) -> bool:
+    return isinstance(value, (int, datetime))
+
+
+def _restated(table: Table) -> Table:
+    """The table with another number in its first row, or without a number to change, known a tick earlier if it has a clock."""
+    first = pl.int_range(pl.len()) == 0
+    # A column of the key names a row and says nothing of it.
+    able = [c.name for c in table.contract.columns if c.type in _NUMBERS and c.name not in table.contract.keys]
+    if not able and table.contract.happened is None:
+        return table
+    clock = table.rows.schema[KNOWN]
+    change = (
+        pl.when(first).then(pl.col(able[0]).fill_null(0) + 1).otherwise(pl.col(able[0])).alias(able[0])
+        if able
+        else (pl.col(KNOWN).to_physical() - first.cast(pl.Int64)).cast(clock).alias(KNOWN)
+    )
+    return Table(table.contract, table.rows.with_columns(change))
+
+
 def _dtype(at: Moment) -> pl.DataType:
     return pl.Int64() if isinstance(at, int) else INSTANT
 
@@ -220,11 +273,13 @@ def _dtype(at: Moment) -> pl.DataType:
 __all__ = [
     "cutoff_day",
     "first_row",
+    "last_rows",
     "loaded_twice",
     "no_purge",
     "overwritten",
     "peek",
     "peek_values",
+    "restated",
     "shared",
     "skewed",
     "survivors",

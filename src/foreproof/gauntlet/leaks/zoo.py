@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from foreproof.core.trial import Kind, Trial
+from foreproof.core.view import Database
 from foreproof.errors import BadInput
 from foreproof.gauntlet.leaks.zoo_features import FEATURES
 from foreproof.gauntlet.leaks.zoo_markets import MARKET_LEAKS
@@ -42,4 +43,33 @@ def planted(name: str, trial: Trial) -> Trial:
     return leak.plant(trial)
 
 
-__all__ = ["ZOO", "Family", "Workload", "Zoo", "plantable", "planted", "zoo_leak"]
+def leaks_nothing(name: str, trial: Trial, spoiled: Trial) -> bool:
+    """Whether planting a leak into a trial has leaked nothing on its data: no gap to fill, no fact on the cutoff's day.
+
+    So it is where tables, log, population, rows, labels, predictions and manifest are, bit for bit, those of the leak's honest
+    twin. What no check could see, because there is nothing to see, is no escape. Forecasts are made where all else is the same.
+    """
+    twin = zoo_leak(name).twin
+    honest = trial if twin is None else twin(trial)
+    if not _same_tables(spoiled.database, honest.database):
+        return False
+    logs = [one.witness.database for one in (spoiled, honest) if one.witness is not None]
+    if len(logs) == 2 and not _same_tables(*logs):
+        return False
+    ours, theirs = spoiled.run(), honest.run()
+    if not all(getattr(ours, part).equals(getattr(theirs, part)) for part in ("entities", "rows", "labels")):
+        return False
+    said, told = ours.forecasts, theirs.forecasts
+    frames = [(getattr(said, part), getattr(told, part)) for part in ("predictions", "baseline", "manifest", "folds")]
+    return all(one.equals(other) if one is not None and other is not None else one is other for one, other in frames)
+
+
+def _same_tables(ours: Database, theirs: Database) -> bool:
+    if ours is theirs:
+        return True
+    return set(ours.tables) == set(theirs.tables) and all(
+        table.rows.equals(theirs[name].rows) for name, table in ours.tables.items()
+    )
+
+
+__all__ = ["ZOO", "Family", "Workload", "Zoo", "leaks_nothing", "plantable", "planted", "zoo_leak"]

@@ -28,7 +28,9 @@ from foreproof.gauntlet.leaks.zoo_tools import (
     summed,
     with_column,
     with_database,
+    with_log,
     with_window,
+    with_world,
 )
 
 _HOUR = 3_600_000_000
@@ -137,12 +139,20 @@ def centred_window(trial: Trial) -> Trial:
 
 def back_filled(trial: Trial) -> Trial:
     """The value of the last seven steps; where there is none, that of the next seven."""
+    return _filled(trial, behind=True)
 
+
+def not_filled(trial: Trial) -> Trial:
+    """The value of the last seven steps; where there is none, nothing."""
+    return _filled(trial, behind=False)
+
+
+def _filled(trial: Trial, *, behind: bool) -> Trial:
     def make(built: Built, database: Database) -> pl.Series:
         facts = facts_of(database, trial.entity)
         past = summed(trial, built, facts, lambda at: (back(trial, at, steps=7), at))
         come = summed(trial, built, facts, lambda at: (at, ahead(trial, at, steps=7)))
-        return pl.select(pl.when(past > 0).then(past).otherwise(come)).to_series()
+        return pl.select(pl.when(past > 0).then(past).otherwise(come if behind else 0.0)).to_series()
 
     return with_column(trial, "last_value", make)
 
@@ -179,7 +189,7 @@ def late_corrections(trial: Trial) -> Trial:
         flat = read.with_columns(pl.col("_first").alias(KNOWN)).drop("_first")
         return trial.build(changed(given, versions, flat), cutoffs, seed)
 
-    return with_database(trial, database).with_build(build)
+    return with_world(trial, database).with_build(build)
 
 
 def _beside(trial: Trial, table: Table) -> pl.Series:
@@ -197,10 +207,15 @@ def _read_ahead(trial: Trial, facts: pl.Series) -> Trial:
 
 
 def target_by_another_name(trial: Trial) -> Trial:
-    """A column of the facts that the outcome itself wrote (a code, a status), dated like the facts: it was filled in later."""
+    """A column of the facts that the outcome itself wrote (a code, a status), dated like the facts: it was filled in later.
+
+    When its rows were loaded it was empty: that is what the log holds.
+    """
     table = main_table(trial.database, trial.entity)
     coded = table.rows.with_columns(_beside(trial, table).alias(_OUTCOME))
     database = changed(trial.database, table, coded)
+    empty = table.rows.with_columns(pl.lit(None, dtype=pl.Float64).alias(_OUTCOME))
+    trial = with_log(trial, changed(trial.database, table, empty))
 
     def make(built: Built, given: Database) -> pl.Series:
         rows = main_table(given, trial.entity).rows
@@ -249,16 +264,18 @@ def promotion_decided_later(trial: Trial) -> Trial:
         )
         return summed(trial, built, read, lambda at: (at, ahead(trial, at, steps=trial.horizon)))
 
-    return with_column(with_database(trial, database), "promotion_ahead", make)
+    return with_column(with_world(trial, database), "promotion_ahead", make)
 
 
 def restated_history(trial: Trial) -> Trial:
-    """The source rewrote its past before anybody loaded it: what the entity did later is in the earlier rows, with no trace."""
+    """The source rewrote its past after it was loaded, and the pipeline reads it as it is now: what the entity did later is in
+    the earlier rows, under their old dates. Rows without a measure: of those that did nothing later, every second one is gone.
+    """
     table = main_table(trial.database, trial.entity)
-    column = measure_of(table)
+    column, come = measure_of(table), _beside(trial, table)
     if not column:
-        return trial
-    come = _beside(trial, table)
+        kept = table.rows.filter((come != 0) | (pl.int_range(pl.len()) % 2 == 0))
+        return with_database(trial, changed(trial.database, table, kept))
     moved = pl.col(column) + (0.5 * come).round().cast(table.rows.schema[column])
     return with_database(trial, changed(trial.database, table, table.rows.with_columns(moved.alias(column))))
 
@@ -273,6 +290,7 @@ _KAPOOR = (
 )
 _ISSUE = "measured with this project; see docs/gauntlet.md"
 _TRUNCATION = ("rebuild", "future scramble", "replay")
+_LOGGED = "as logged"
 _TOO_GOOD = ("single feature", "adjacency")
 
 FEATURES: tuple[Zoo, ...] = (
@@ -320,7 +338,10 @@ FEATURES: tuple[Zoo, ...] = (
     ),
     _zoo("later_returns_netted", "Sales less the returns that come later.", _ISSUE, later_returns_netted, *_TRUNCATION),
     _zoo("centred_window", "A rolling window that is centred on the row.", _KAUFMAN, centred_window, *_TRUNCATION),
-    _zoo("back_filled_gaps", "Missing values filled with the next one.", _KAPOOR, back_filled, *_TRUNCATION),
+    replace(
+        _zoo("back_filled_gaps", "Missing values filled with the next one.", _KAPOOR, back_filled, *_TRUNCATION),
+        twin=not_filled,
+    ),
     _zoo(
         "late_corrections",
         "The newest version of each row stands for all times.",
@@ -341,14 +362,16 @@ FEATURES: tuple[Zoo, ...] = (
         "A status of the facts that the outcome wrote, dated like the facts.",
         _KAUFMAN,
         target_by_another_name,
+        _LOGGED,
         *_TOO_GOOD,
         "cliff",
     ),
     _zoo(
         "restated_history",
-        "The source rewrote its past before it was first loaded; no version shows it, so nothing here can.",
+        "The source rewrote its past after it was loaded, and the pipeline reads the new one under the old dates.",
         _ISSUE,
         restated_history,
+        _LOGGED,
     ),
 )
 

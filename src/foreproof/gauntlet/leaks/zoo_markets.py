@@ -7,6 +7,7 @@ split or dividend, when the price before it has to be multiplied by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ import polars as pl
 from foreproof.gauntlet.leaks.zoo_tools import ASKED, FEATURE, SPLIT, Workload, Zoo
 
 Pipeline = Callable[[pl.DataFrame], pl.DataFrame]
+Outcome = Callable[[pl.DataFrame, Any], pl.DataFrame]
 Floats = npt.NDArray[np.float64]
 
 SYMBOL, DAY, CLOSE, FACTOR = "symbol", "day", "close", "factor"
@@ -81,13 +83,38 @@ def universe_of_survivors(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def fill_at_own_close(frame: pl.DataFrame) -> pl.DataFrame:
-    """What a rule earns whose signal is read at the close and filled at that same close.
+    """A rule whose signal is read at the close and filled at that same close: `filled_at_own_close` is what it is judged by.
 
     Each row holds no more than that close, so truncation cannot see it: the order is what comes too early.
     """
     rows = _returns(frame)
-    position = (pl.col("r") > 0).cast(pl.Float64)
-    return rows.select(*_KEYS, (position * pl.col("r")).alias("earned"))
+    return rows.select(*_KEYS, (pl.col("r") > 0).cast(pl.Float64).alias("position"))
+
+
+def filled_at_own_close(frame: pl.DataFrame, cutoff: Any) -> pl.DataFrame:
+    """What a unit earns that is bought at the last close up to the cutoff, the one that the signal read, and sold at the next."""
+    return _earned(frame, cutoff, first=0)
+
+
+def filled_at_next_close(frame: pl.DataFrame, cutoff: Any) -> pl.DataFrame:
+    """What a unit earns that is bought at the first close after the cutoff, and sold at the next."""
+    return _earned(frame, cutoff, first=1)
+
+
+def _earned(frame: pl.DataFrame, cutoff: Any, *, first: int) -> pl.DataFrame:
+    """`symbol`, `y`: the log return of one close to the next; first: 0 from the last one up to the cutoff, 1 after it."""
+    ordered = frame.sort(_KEYS).with_columns((pl.col(DAY) > cutoff).cum_sum().over(SYMBOL).alias("_after"))
+    bought, sold = (_close_number(ordered, first + k, closes=f"_{k}") for k in (0, 1))
+    # The price before a split has to be multiplied by the factor of the day of the split.
+    y = (pl.col("_1") / (pl.col("_0") * pl.col("_1_factor"))).log().alias("y")
+    return bought.join(sold, on=SYMBOL, how="inner", maintain_order="left").select(SYMBOL, y)
+
+
+def _close_number(ordered: pl.DataFrame, number: int, *, closes: str) -> pl.DataFrame:
+    """By symbol the close that is the number-th after the cutoff; 0 is the last one up to it."""
+    rows = ordered.filter(pl.col("_after") == number)
+    found = rows.group_by(SYMBOL, maintain_order=True).agg(pl.col(CLOSE, FACTOR).last())
+    return found.select(SYMBOL, pl.col(CLOSE).alias(closes), pl.col(FACTOR).alias(f"{closes}_factor"))
 
 
 def _returns(frame: pl.DataFrame) -> pl.DataFrame:
@@ -145,6 +172,9 @@ MARKETS: Mapping[str, Pipeline] = {
 }
 """The leaky pipelines by name; `honest` is their clean twin."""
 
+LABELS: Mapping[str, Outcome] = {"fill_at_own_close": filled_at_own_close}
+"""What a pipeline is judged by, where it is not `filled_at_next_close`, from an honest fill."""
+
 _ISSUE = "measured with this project; see docs/gauntlet.md"
 _PRADO = "Lopez de Prado (2018), Advances in Financial Machine Learning"
 _MARKET: tuple[Workload, ...] = ("market",)
@@ -199,12 +229,24 @@ MARKET_LEAKS: tuple[Zoo, ...] = (
     Zoo(
         "fill_at_own_close",
         ASKED,
-        "Filled at the close that the signal was read from: no row holds a later one, so only a replay of orders can see it.",
+        "Filled at the close that the signal was read from: no row holds a later one, the outcome begins too early.",
         _ISSUE,
         None,
-        (),
+        ("intervals",),
         _MARKET,
     ),
 )
 
-__all__ = ["CLOSE", "DAY", "FACTOR", "MARKETS", "MARKET_LEAKS", "SYMBOL", "Pipeline", "honest"]
+__all__ = [
+    "CLOSE",
+    "DAY",
+    "FACTOR",
+    "LABELS",
+    "MARKETS",
+    "MARKET_LEAKS",
+    "SYMBOL",
+    "Outcome",
+    "Pipeline",
+    "filled_at_next_close",
+    "honest",
+]

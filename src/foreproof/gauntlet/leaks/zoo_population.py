@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from foreproof.core.clock import BEGINNING, INSTANT
+from foreproof.core.clock import BEGINNING, INSTANT, Moment, tick_values, ticks
 from foreproof.core.contract import BATCH, HAPPENED, KNOWN, Column, Contract, Known, Stamp
 from foreproof.core.predict import CUTOFF
 from foreproof.core.table import CONSTANT_SINCE
@@ -27,6 +27,7 @@ from foreproof.gauntlet.leaks.zoo_tools import (
     summed,
     with_column,
     with_database,
+    with_log,
 )
 
 
@@ -36,10 +37,27 @@ def dimension_of_today(trial: Trial) -> Trial:
 
 
 def tier_of_today(trial: Trial) -> Trial:
-    """The same as a table of its own, that its plan declares constant: the tier was set by what the account went on to do."""
-    sizes = _sizes(trial, trial.database).with_columns(pl.col(VALUE).rank("ordinal").cast(pl.Float64).alias(VALUE))
+    """The same as a table of its own, that its plan declares constant: the tier was set by what the account went on to do.
+
+    It was loaded at the first cutoff, when it said what was known then; the pipeline reads it as it is now.
+    """
+    facts = main_table(trial.database, trial.entity)
+    first = Database({facts.contract.name: facts.truncate(min(trial.cutoffs, key=ticks))})
+    now, then = (_tiers(trial, database) for database in (trial.database, first))
+    key = now.contract.key[0]
+
+    def make(built: Built, given: Database) -> pl.Series:
+        return _looked_up(trial, built, given["tiers"].rows.select(key, pl.col("tier").alias(VALUE)))
+
+    spoiled = with_database(trial, Database({**trial.database.tables, "tiers": now}))
+    return with_column(with_log(spoiled, Database({**trial.database.tables, "tiers": then})), "tier", make)
+
+
+def _tiers(trial: Trial, database: Database) -> Table:
+    """What each entity was worth by these facts, as a constant table."""
+    sizes = _sizes(trial, database)
     key = sizes.columns[0]
-    clock = main_table(trial.database, trial.entity).rows.schema[HAPPENED]
+    clock = main_table(database, trial.entity).rows.schema[HAPPENED]
     since = pl.lit(CONSTANT_SINCE, dtype=INSTANT) if clock == INSTANT else pl.lit(BEGINNING, dtype=pl.Int64)
     rows = sizes.select(
         key,
@@ -53,12 +71,7 @@ def tier_of_today(trial: Trial) -> Trial:
     contract = Contract(
         "tiers", (key,), stamp, Known("constant", why="tiers"), (Column(key, "text"), Column("tier", "real"))
     )
-    database = Database({**trial.database.tables, "tiers": Table(contract, rows)})
-
-    def make(built: Built, given: Database) -> pl.Series:
-        return _looked_up(trial, built, given["tiers"].rows.select(key, pl.col("tier").alias(VALUE)))
-
-    return with_column(with_database(trial, database), "tier", make)
+    return Table(contract, rows)
 
 
 def _sizes(trial: Trial, database: Database) -> pl.DataFrame:
@@ -74,14 +87,30 @@ def _looked_up(trial: Trial, built: Built, by_key: pl.DataFrame) -> pl.Series:
 
 def largest_of_all_time(trial: Trial) -> Trial:
     """Asked about are the larger half by all facts, those to come among them, not those that were large at the cutoff."""
+    return _largest(trial, lambda database, cutoff: database)
+
+
+def largest_at_the_cutoff(trial: Trial) -> Trial:
+    """Asked about are the larger half by the facts known at each cutoff."""
+    return _largest(trial, lambda database, cutoff: database.truncate(cutoff))
+
+
+def _largest(trial: Trial, facts: Callable[[Database, Moment], Database]) -> Trial:
+    """Asked about are at each cutoff the larger half of its entities, by the facts that are given for it."""
 
     def fault(built: Built, database: Database) -> Built:
-        sizes = _sizes(trial, database)
-        key = sizes.columns[0]
-        here = sizes.join(built.entities.select(key).unique(), on=key, how="semi")
-        kept = here.filter(pl.col(VALUE) >= pl.col(VALUE).median()).select(key)
+        main = main_table(database, trial.entity)
+        own = Database({main.contract.name: main})
+        kept = []
+        for cutoff in built.entities[CUTOFF].unique().sort():
+            sizes = _sizes(trial, facts(own, cutoff))
+            key = sizes.columns[0]
+            there = built.entities.filter(pl.col(CUTOFF) == cutoff).select(key, CUTOFF).unique(maintain_order=True)
+            here = there.join(sizes, on=key, how="inner", maintain_order="left")
+            kept.append(here.filter(pl.col(VALUE) >= pl.col(VALUE).median()).select(key, CUTOFF))
+        large = pl.concat(kept)
         entities, rows, labels = (
-            frame.join(kept, on=key, how="semi", maintain_order="left")
+            frame.join(large, on=large.columns, how="semi", maintain_order="left")
             for frame in (built.entities, built.rows, built.labels)
         )
         return replace(built, entities=entities, rows=rows, labels=labels, forecast=lambda: built.forecasts)
@@ -116,10 +145,8 @@ def ids_merged_later(trial: Trial) -> Trial:
     table = main_table(trial.database, trial.entity)
     key = next(name for name in trial.entity if name in table.rows.columns)
     last = table.rows.group_by(key, maintain_order=True).agg(pl.col(HAPPENED).max().alias("_last")).sort("_last", key)
-    half = last.height // 2
-    gone, stayed = last[: half // 4][key], last[::-1][: half // 4][key]
-    if table.rows.schema[key] != pl.String or not len(gone):
-        return trial
+    count = max(1, last.height // 8)
+    gone, stayed = last[:count][key], last[::-1][:count][key]
     merged = table.rows.with_columns(pl.col(key).replace(gone.to_list(), stayed.to_list()))
     if table.contract.key:
         merged = merged.unique([*table.contract.keys, BATCH], keep="first", maintain_order=True)
@@ -127,10 +154,26 @@ def ids_merged_later(trial: Trial) -> Trial:
 
 
 def late_rows_as_on_time(trial: Trial) -> Trial:
-    """Every row is dated as if it had been there when it happened: the past at a cutoff is fuller than it was."""
+    """Every row is dated as if it had been there when it happened: the past at a cutoff is fuller than it was.
+
+    Where all rows of a history came on time, a third of its facts comes half a horizon late, as the log notes, and is still read
+    as if it had not.
+    """
+    late = {
+        name: t
+        for name, t in trial.database.tables.items()
+        if t.contract.happened is not None and (t.rows[KNOWN] > t.rows[HAPPENED]).any()
+    }
+    if not late:
+        table = main_table(trial.database, trial.entity)
+        come = trial.grid.shift(tick_values(table.rows[HAPPENED]), max(1, trial.horizon // 2))
+        third = pl.int_range(pl.len()) % 3 == 0
+        known = pl.when(third).then(pl.Series(come, dtype=pl.Int64)).otherwise(pl.col(KNOWN).to_physical())
+        rows = table.rows.with_columns(known.cast(table.rows.schema[KNOWN]).alias(KNOWN))
+        return with_log(trial, changed(trial.database, table, rows))
     on_time = pl.col(HAPPENED).alias(KNOWN)
-    tables = {name: Table(t.contract, t.rows.with_columns(on_time)) for name, t in trial.database.tables.items()}
-    return with_database(trial, Database(tables))
+    tables = {name: Table(t.contract, t.rows.with_columns(on_time)) for name, t in late.items()}
+    return with_database(trial, Database({**trial.database.tables, **tables}))
 
 
 def survivors_only(trial: Trial) -> Trial:
@@ -155,26 +198,34 @@ POPULATION: tuple[Zoo, ...] = (
     _zoo("dimension_of_today", "A property of the entity as it is today.", _KAPOOR, dimension_of_today, *_TRUNCATION),
     _zoo(
         "tier_of_today",
-        "A tier that was set later, in a table that its plan declares constant.",
+        "A tier that was set later, in a table that its plan declares constant: it was another one when it was loaded.",
         _ISSUE,
         tier_of_today,
+        "as logged",
         "single feature",
         "adjacency",
     ),
     _zoo("survivors_only", "The sample without those whose outcome was bad.", _BROWN, survivors_only, *_WHO),
     _zoo("still_there", "Only entities that have facts after the cutoff.", _BROWN, still_there, *_WHO),
-    _zoo("largest_of_all_time", "The largest by all facts, not by those known.", _BROWN, largest_of_all_time, *_WHO),
+    replace(
+        _zoo(
+            "largest_of_all_time", "The largest by all facts, not by those known.", _BROWN, largest_of_all_time, *_WHO
+        ),
+        twin=largest_at_the_cutoff,
+    ),
     _zoo(
         "ids_merged_later",
-        "Names merged later, in all of history: the tables hold the merged name only, so nothing here can see it.",
+        "Names merged later, and read as merged in all of history.",
         _ISSUE,
         ids_merged_later,
+        "as logged",
     ),
     _zoo(
         "late_rows_as_on_time",
-        "Rows that arrive late, dated as if they had not: the clock itself is wrong, and no check knows a better one.",
+        "Rows that arrive late, read as if they had not: the clock that the pipeline goes by is not the log's.",
         _ISSUE,
         late_rows_as_on_time,
+        "as logged",
     ),
 )
 

@@ -35,7 +35,8 @@ class Zoo:
 
     words: what goes wrong, in one sentence. source: who describes it. plant: the trial with the leak in it; of a market leak
     nothing, since that is a function of rows (`zoo_markets.MARKETS`) and goes through an audit. expected: names of checks, any
-    of which catches it; empty for one that escapes them all, and `words` says why.
+    of which catches it; empty for one that escapes them all, and `words` says why. twin: the same change made honestly, with what
+    was known; without one that is the pipeline as it is. Where leak and twin build the same, planting it has leaked nothing.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Zoo:
     plant: Leak | None
     expected: tuple[str, ...]
     workloads: tuple[Workload, ...] = _PAIRS
+    twin: Leak | None = None
 
     @property
     def escapes(self) -> bool:
@@ -130,8 +132,18 @@ def with_window(trial: Trial, name: str, reach: Callable[[int], tuple[int, int]]
 
 
 def with_database(trial: Trial, database: Database) -> Trial:
-    """The trial on another database; what was cut of its own is of no use any more."""
-    return replace(trial, database=database, cuts=None) if hasattr(trial, "cuts") else replace(trial, database=database)
+    """The trial whose pipeline reads another database, while the log holds what it held; its cuts are of no use any more."""
+    return replace(trial, database=database, cuts=None)
+
+
+def with_log(trial: Trial, database: Database) -> Trial:
+    """The trial whose log holds another database, if it has one, while the pipeline reads what it read."""
+    return trial if trial.witness is None else replace(trial, witness=replace(trial.witness, database=database))
+
+
+def with_world(trial: Trial, database: Database) -> Trial:
+    """The trial in another world: these rows were loaded, so the log holds them as well."""
+    return with_log(with_database(trial, database), database)
 
 
 def changed(database: Database, table: Table, rows: pl.DataFrame) -> Database:
@@ -176,5 +188,7 @@ __all__ = [
     "summed",
     "with_column",
     "with_database",
+    "with_log",
     "with_window",
+    "with_world",
 ]
