@@ -12,6 +12,7 @@ import typer
 from foreproof.app import commands, commands_features, commands_pairs, commands_runs, diagnosis
 from foreproof.app.audit import Asked, show_audit
 from foreproof.app.ci import prove_ci
+from foreproof.app.cli_jobs import jobs_app, worker_app
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
 from foreproof.app.commands_backup import show_backup, show_restore
@@ -36,12 +37,14 @@ for name, group in (
     ("new", new_app),
     ("runs", runs_app),
     ("log", log_app),
+    ("jobs", jobs_app),
     ("scenario", scenario_app),
     ("mapping", mapping_app),
     ("demo", demo_app),
 ):
     app.add_typer(group, name=name)
 app.add_typer(serve_app)
+app.add_typer(worker_app)
 
 
 @new_app.command("forecast")
