@@ -60,9 +60,7 @@ class Queue:
     def start(self) -> None:
         """Take up what this executor left unfinished, then what waits, lowest turn first."""
         self._dbos.launch()
-        self._dbos.register_queue(
-            _QUEUE, worker_concurrency=1, polling_interval_sec=_POLL, on_conflict="always_update"
-        )
+        self._dbos.register_queue(_QUEUE, worker_concurrency=1, polling_interval_sec=_POLL, on_conflict="always_update")
 
     def put(self, tenant: str, job: str, turn: int) -> None:
         """Let a job wait for its turn; one that is there already stays as it is."""

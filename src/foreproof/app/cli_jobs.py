@@ -25,7 +25,9 @@ Tenant = Annotated[str, typer.Option(help="whose jobs")]
 def worker(
     home: HomeFolder = Path(),
     slots: Annotated[int, typer.Option(help="jobs at a time")] = 1,
-    name: Annotated[str, typer.Option(help="under which its slots are found again; the machine's name without it")] = "",
+    name: Annotated[
+        str, typer.Option(help="under which its slots are found again; the machine's name without it")
+    ] = "",
 ) -> None:
     """Do jobs and what schedules ask for, until it is told to stop; what is killed goes on where it was."""
     try:

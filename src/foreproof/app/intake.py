@@ -21,7 +21,12 @@ JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.par
 ARROW, ARROW_FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
 MEDIA = (JSON, CSV, PARQUET, ARROW, ARROW_FILE)
 """What a body may be."""
-_ALSO = {"application/parquet": PARQUET, "application/x-parquet": PARQUET, "application/arrow": ARROW, "application/csv": CSV}
+_ALSO = {
+    "application/parquet": PARQUET,
+    "application/x-parquet": PARQUET,
+    "application/arrow": ARROW,
+    "application/csv": CSV,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,9 @@ def take_in(project: Project, table: str, frame: pl.DataFrame, *, source: str) -
     """
     contracts = {contract.name: contract for contract in project.contracts}
     if table not in contracts:
-        raise NotFound(f"table {table}", found="no contract", wanted=f"one of {', '.join(contracts)}", fix="add it to the plan")
+        raise NotFound(
+            f"table {table}", found="no contract", wanted=f"one of {', '.join(contracts)}", fix="add it to the plan"
+        )
     if frame.is_empty():
         raise SourceError(f"{table} ({source})", found="no rows", wanted="at least one")
     given = Project(project.folder, project.plan, project.settings)
@@ -75,7 +82,7 @@ def frame_of(project: Project, table: str, media: str, body: bytes) -> pl.DataFr
             case "application/vnd.apache.arrow.stream":
                 return pl.read_ipc_stream(io.BytesIO(body))
             case "application/vnd.apache.arrow.file":
-                return pl.read_ipc(io.BytesIO(body), memory_map=False)
+                return pl.read_ipc(io.BytesIO(body))
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         words = " ".join(str(error).split())[:200]
         raise SourceError(name, found=f"no {kind} ({words})", wanted="a body of the type that it says") from None

@@ -7,20 +7,21 @@ may be named (`jan`, `mon`), and Sunday is 0 or 7. Where both days are given, ei
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from foreproof.errors import BadInput
 
-_MONTHS = {name: i for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}
-_DAYS = {name: i for i, name in enumerate("sun mon tue wed thu fri sat".split())}
-_FIELDS = (
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
     ("minute", 0, 59, {}),
     ("hour", 0, 23, {}),
     ("day of the month", 1, 31, {}),
-    ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 7, _DAYS),
+    ("month", 1, 12, {name: i for i, name in enumerate(_MONTHS, start=1)}),
+    ("day of the week", 0, 7, {name: i for i, name in enumerate(_DAYS)}),
 )
 _PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 _YEARS = 9
@@ -83,19 +84,21 @@ def parse_cron(words: str, *, subject: str) -> Cron:
             wanted="minute hour day-of-month month day-of-week, such as 0 5 * * *",
         )
     minutes, hours, days, months, weekdays = (
-        _field(part, name, low, high, names, subject=f"{subject} ({name})")
+        _field(part, low, high, names, subject=f"{subject} ({name})")
         for part, (name, low, high, names) in zip(parts, _FIELDS, strict=True)
     )
     either = not parts[2].startswith("*") and not parts[4].startswith("*")
     return Cron(" ".join(parts), minutes, hours, days, months, frozenset(day % 7 for day in weekdays), either)
 
 
-def _field(text: str, name: str, low: int, high: int, names: dict[str, int], *, subject: str) -> frozenset[int]:
+def _field(text: str, low: int, high: int, names: Mapping[str, int], *, subject: str) -> frozenset[int]:
     found: set[int] = set()
     for part in text.lower().split(","):
         match = _PART.fullmatch(part)
         if match is None:
-            raise BadInput(subject, found=repr(text), wanted="*, a number, a range a-b, a step /n, or several with commas")
+            raise BadInput(
+                subject, found=repr(text), wanted="*, a number, a range a-b, a step /n, or several with commas"
+            )
         star, first, last, step = match.groups()
         start, stop = (low, high) if star else (_number(first, names, subject), None)
         if stop is None:
@@ -106,7 +109,7 @@ def _field(text: str, name: str, low: int, high: int, names: dict[str, int], *, 
     return frozenset(found)
 
 
-def _number(text: str, names: dict[str, int], subject: str) -> int:
+def _number(text: str, names: Mapping[str, int], subject: str) -> int:
     if text in names:
         return names[text]
     if not text.isdigit():

@@ -289,8 +289,10 @@ def _add(
 
 
 def _job(row: RowMapping) -> Job:
-    plain = {name: row[name] for name in ("id", "tenant", "project", "kind", "created", "by", "due", "status")}
-    told = {name: json.loads(row[name]) if row[name] else None for name in ("result", "error")}
+    plain: dict[str, Any] = {
+        name: row[name] for name in ("id", "tenant", "project", "kind", "created", "by", "due", "status")
+    }
+    told: dict[str, Any] = {name: json.loads(row[name]) if row[name] else None for name in ("result", "error")}
     return Job(
         **plain,
         **told,

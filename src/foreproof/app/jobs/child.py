@@ -26,7 +26,7 @@ Event = tuple[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a step ended. signal: which one ended it, or 0. cpu_seconds: its own and those of all that it started and waited for."""
+    """How a step ended. signal: which one ended it, or 0. cpu_seconds: its own, and those of what it waited for."""
 
     outcome: Mapping[str, Any]
     code: int

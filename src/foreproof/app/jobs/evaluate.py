@@ -80,7 +80,11 @@ def _joined(project: Project, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame,
     try:
         now: Moment = latest_cutoff(science, database)
     except BadInput:
-        return predicted, predicted.clear().with_columns(pl.lit(0.0).alias("y"), pl.lit(None, pl.Boolean).alias("inside")), plan.digest
+        return (
+            predicted,
+            predicted.clear().with_columns(pl.lit(0.0).alias("y"), pl.lit(None, pl.Boolean).alias("inside")),
+            plan.digest,
+        )
     task = own.science.task
     grid = task.series.grid
     cutoffs = [moment(tick, integer=grid.integer) for tick in tick_values(predicted[CUTOFF].unique().sort()).tolist()]

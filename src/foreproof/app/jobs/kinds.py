@@ -47,7 +47,9 @@ def parse_request(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
             raise BadInput(f"{kind}.{name}", found=repr(value)[:_LONGEST], wanted=wanted)
         found[name] = value
     if kind == "scenario" and not found.get("name"):
-        raise BadInput("scenario.name", found="nothing", wanted="the name of a kept scenario", fix="GET /api/v1/scenarios")
+        raise BadInput(
+            "scenario.name", found="nothing", wanted="the name of a kept scenario", fix="GET /api/v1/scenarios"
+        )
     return found
 
 

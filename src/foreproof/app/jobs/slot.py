@@ -91,7 +91,15 @@ class Slot:
                     time.sleep(_LOOK)
                 self._say(job, [("step", {"name": name, "status": "running", "worker": self.executor})])
                 ended = run_child(
-                    (str(self.home.folder), job.tenant, job.project, job.id, job.kind, name, json.dumps(dict(job.request))),
+                    (
+                        str(self.home.folder),
+                        job.tenant,
+                        job.project,
+                        job.id,
+                        job.kind,
+                        name,
+                        json.dumps(dict(job.request)),
+                    ),
                     said=lambda events: self._say(job, events),
                     stop=lambda: self._stopped(job),
                 )
@@ -211,7 +219,9 @@ def say(words: str) -> None:
 def _died(name: str, ended: Ended) -> ForeproofError:
     how = f"signal {ended.signal}" if ended.signal else f"exit code {ended.code} without a word"
     fix = "look for what kills processes on that machine: memory, most often"
-    return ForeproofError(f"step {name}", found=f"its process ended by {how}, {_TRIES} times", wanted="a result", fix=fix)
+    return ForeproofError(
+        f"step {name}", found=f"its process ended by {how}, {_TRIES} times", wanted="a result", fix=fix
+    )
 
 
 def _end_with_supervisor(alive: int) -> None:

@@ -77,7 +77,9 @@ def main(words: list[str]) -> int:
         return error.exit_code
     except Exception as error:  # a fault of ours ends the job in words, not the worker
         streamed.say("log", line=traceback.format_exc()[-4000:])
-        fault = ForeproofError(f"step {step}", found=repr(error)[:500], fix="see the job's log; this is a fault of ours")
+        fault = ForeproofError(
+            f"step {step}", found=repr(error)[:500], fix="see the job's log; this is a fault of ours"
+        )
         streamed.say("error", error=fault.as_dict())
         return 1
     streamed.say("result", result=result)

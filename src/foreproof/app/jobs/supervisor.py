@@ -47,7 +47,9 @@ def supervise(home: Home, *, slots: int, name: str = "") -> int:
     named = worker_name(name)
     _prepare(home)
     stop: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: stop.append(got)) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: signal.signal(number, lambda got, _: stop.append(got)) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     # Slots hold the reading end: it closes with this process, however that ends.
     alive, ours = os.pipe()
     kept = {number: _Kept() for number in range(slots)}

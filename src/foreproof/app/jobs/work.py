@@ -1,4 +1,4 @@
-"""What each step of a job does to its project. Every step can be made again: what it had done already is found, not done twice."""
+"""What each step of a job does to its project. Any can be made again: what it had done is found, not done twice."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ def _publish(project: Project, asked: Asked) -> dict[str, Any]:
         whole = [one for one in manifests(project) if one["stage"] == STAGES[-1] and not str(one["error"] or "")]
         found = whole[-1] if whole else None
     if found is None:
-        raise BadInput(f"job {asked.job}", found="no run to publish", wanted="a whole run", fix="ask for a job of kind run")
+        raise BadInput(
+            f"job {asked.job}", found="no run to publish", wanted="a whole run", fix="ask for a job of kind run"
+        )
     name, now = str(found["run"]), serving.served(project)
     if found["status"] == "proven" and not (now and now["run"] == name and _same(project, name)):
         if asked.kind == "run":

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request
@@ -43,7 +44,9 @@ class JobAsked(BaseModel):
 @router.post("/jobs", status_code=202, summary="Ask for a job")
 def ask(desk: Analyst, asked: Annotated[JobAsked, Body()]) -> JSONResponse:
     """Keep a job for the next free worker; from this answer on it is not lost. `GET /jobs/{job}` says how it is doing."""
-    return JSONResponse(submit(desk, asked.kind, asked.model_dump(exclude={"kind"}, exclude_none=True)), status_code=202)
+    return JSONResponse(
+        submit(desk, asked.kind, asked.model_dump(exclude={"kind"}, exclude_none=True)), status_code=202
+    )
 
 
 def submit(desk: Desk, kind: str, given: dict[str, Any], *, workload: str = "") -> dict[str, str]:
@@ -68,7 +71,7 @@ def list_jobs(
 
 @router.get("/jobs/{job}", summary="One job: status, progress, steps with their costs")
 def show(desk: Reader, job: JobId) -> dict[str, Any]:
-    """How a job is doing. `steps` are those that it began; a step that a killed worker left is `interrupted`, then begun again."""
+    """How a job is doing. `steps` are those that it began; one that a killed worker left is `interrupted`, then begun again."""
     store, tenant = desk.service.store, desk.caller.tenant
     found = jobs.find(store, tenant, job)
     steps = jobs.events(store, tenant, job, kinds=("step",))
@@ -117,7 +120,7 @@ async def _follow(desk: Desk, job: str, after: int) -> AsyncIterator[str]:
     store, tenant = desk.service.store, desk.caller.tenant
     for _ in range(round(_HOUR / _LOOK)):
         ended = (await run_in_threadpool(jobs.find, store, tenant, job)).ended
-        found = await run_in_threadpool(lambda: jobs.events(store, tenant, job, after=after))
+        found = await run_in_threadpool(partial(jobs.events, store, tenant, job, after=after))
         for one in found:
             after = int(one["n"])
             yield f"id: {after}\nevent: {one['event']}\ndata: {json.dumps(one)}\n\n"

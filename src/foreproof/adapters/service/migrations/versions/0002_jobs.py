@@ -14,7 +14,10 @@ def upgrade() -> None:
     op.create_table(
         "jobs",
         sa.Column("id", sa.Text, primary_key=True),
-        *(sa.Column(name, sa.Text, nullable=False) for name in ("tenant", "project", "kind", "request", "status", "by")),
+        *(
+            sa.Column(name, sa.Text, nullable=False)
+            for name in ("tenant", "project", "kind", "request", "status", "by")
+        ),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("due", "created")),
         *(sa.Column(name, sa.Text) for name in ("started", "finished", "result", "error")),
         sa.Column("stop", sa.Boolean, nullable=False),
