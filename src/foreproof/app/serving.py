@@ -50,10 +50,11 @@ def promote(project: Project, run_id: str, *, by: str, override: Mapping[str, st
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         before = served(project)
-        draft = folder / f".{run_id}.draft"
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(project.runs / run_id, draft)
-        put(draft, folder / run_id)
+        if not _copied(project, run_id):
+            draft = folder / f".{run_id}.draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(project.runs / run_id, draft)
+            put(draft, folder / run_id)
         previous = _previous(before, run_id)
         said = dict(override or {})
         body = {"run": run_id, "previous": previous, "by": by, **said}
@@ -154,6 +155,12 @@ def _as_logged(project: Project, name: str, *, by: str, said: Mapping[str, str] 
     if faults:
         raise IntegrityError(f"run {name}", found=faults[0], fix="choose a run whose files are as logged")
     return promote(project, name, by=by, override=said)
+
+
+def _copied(project: Project, run_id: str) -> bool:
+    """Whether the files of a run are served from a whole copy already: one that is pointed to is not touched for nothing."""
+    ours, copy = ((folder / run_id / "manifest.json") for folder in (project.runs, _folder(project)))
+    return copy.is_file() and copy.read_bytes() == ours.read_bytes()
 
 
 def _unfinished(project: Project, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> int | None:

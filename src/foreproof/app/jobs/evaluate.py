@@ -89,7 +89,8 @@ def _joined(project: Project, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame,
     grid = task.series.grid
     cutoffs = [moment(tick, integer=grid.integer) for tick in tick_values(predicted[CUTOFF].unique().sort()).tolist()]
     cutoffs = [cutoff for cutoff in cutoffs if ticks(cutoff) < ticks(now)]
-    truth = task.panel(database).labels(cutoffs, at=now) if cutoffs else None
+    # Everything that is known now counts, corrections too: this looks back, and nothing is learned from it.
+    truth = task.panel(database).labels(cutoffs) if cutoffs else None
     index = [*task.entity, CUTOFF, STEP]
     if truth is None or truth.is_empty():
         truth = predicted.clear().select(*index, pl.lit(0.0).alias("y"))

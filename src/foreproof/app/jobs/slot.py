@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -25,7 +25,7 @@ from foreproof.app.home import Home
 from foreproof.app.jobs.child import Ended, Event, run_child
 from foreproof.app.jobs.dispatch import Dispatcher
 from foreproof.app.jobs.kinds import STEPS
-from foreproof.errors import ForeproofError, StoreError
+from foreproof.errors import ForeproofError, NotFound, StoreError
 
 T = TypeVar("T")
 _LOOK, _SCHEDULES, _ORPHANS = 0.25, 2.0, 20.0
@@ -38,41 +38,48 @@ _TRIES = 3
 
 @dataclass
 class Slot:
-    """What a slot process is made of. stopping: it begins nothing more."""
+    """What a slot process is made of. stopping: it begins nothing more. idle: nothing is lost if it ends now."""
 
     home: Home
     executor: str
     store: ServiceStore
     stopping: threading.Event = field(default_factory=threading.Event)
-    at_work: threading.Event = field(default_factory=threading.Event)
+    idle: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.idle.set()
 
     def steps(self, tenant: str, job: str) -> Sequence[str]:
         """The steps of a job, none where it ended before it began."""
-        found = patient(lambda: jobs.begin(self.store, tenant, job, _now()))
+        self.idle.clear()
+        try:
+            found = patient(lambda: jobs.begin(self.store, tenant, job, _now()))
+        except NotFound:
+            return ()
         return () if found.ended else STEPS[found.kind]
 
     def step(self, tenant: str, job: str, name: str) -> Outcome:
         """Do one step in a process of its own, and say and charge what it did."""
-        found = patient(lambda: jobs.find(self.store, tenant, job))
-        self._settle(found, name)
-        ended = self._tried(found, name)
-        match ended:
-            case Ended(stopped=True):
-                outcome: dict[str, Any] = {"status": "cancelled"}
-            case Ended(outcome={"result": result}):
-                outcome = {"status": "done", "result": result}
-            case Ended(outcome={"error": error}):
-                outcome = {"status": "failed", "error": error}
-            case _:
-                outcome = {"status": "failed", "error": _died(name, ended).as_dict()}
-        self._close(found, name, str(outcome["status"]), ended.cpu_seconds, seconds=ended.seconds)
+        while self.stopping.is_set():
+            # What came before is kept: this one is begun when the slot is back.
+            self.idle.set()
+            time.sleep(_LOOK)
+        try:
+            found = patient(lambda: jobs.find(self.store, tenant, job))
+            self._settle(found, name)
+            ended = self._tried(found, name)
+            outcome = _outcome(name, ended)
+            self._close(found, name, outcome, ended.cpu_seconds, seconds=ended.seconds)
+        except ForeproofError as error:
+            return {"name": name, "status": "failed", "error": error.as_dict()}
         return {"name": name, **outcome}
 
     def end(self, tenant: str, job: str, outcomes: Sequence[Outcome]) -> None:
         """Give a job its final status; the result is that of its last step, and of all by name."""
-        found = patient(lambda: jobs.find(self.store, tenant, job))
+        self.idle.set()
         if not outcomes:
             return
+        found = patient(lambda: jobs.find(self.store, tenant, job))
         last = outcomes[-1]
         result = None
         if last["status"] == "done":
@@ -83,33 +90,18 @@ class Slot:
 
     def _tried(self, job: Job, name: str) -> Ended:
         """Run the step, again where something else than a request killed it; the CPU of all tries counts."""
-        self.at_work.set()
-        try:
-            cpu, wall = 0.0, 0.0
-            for tries in range(1, _TRIES + 1):
-                while self.stopping.is_set():
-                    time.sleep(_LOOK)
-                self._say(job, [("step", {"name": name, "status": "running", "worker": self.executor})])
-                ended = run_child(
-                    (
-                        str(self.home.folder),
-                        job.tenant,
-                        job.project,
-                        job.id,
-                        job.kind,
-                        name,
-                        json.dumps(dict(job.request)),
-                    ),
-                    said=lambda events: self._say(job, events),
-                    stop=lambda: self._stopped(job),
-                )
-                cpu, wall = cpu + ended.cpu_seconds, wall + ended.seconds
-                if ended.stopped or not ended.signal or tries == _TRIES:
-                    break
-                self._say(job, [("log", {"line": f"{name} was ended by signal {ended.signal}; it is begun again"})])
-            return Ended(ended.outcome, ended.code, ended.signal, ended.stopped, wall, cpu)
-        finally:
-            self.at_work.clear()
+        cpu, wall = 0.0, 0.0
+        words = (str(self.home.folder), job.tenant, job.project, job.id, job.kind, name, json.dumps(dict(job.request)))
+        for tries in range(1, _TRIES + 1):
+            self._say(job, [("step", {"name": name, "status": "running", "worker": self.executor})])
+            if self._stopped(job):
+                return Ended({}, 0, 0, True, wall, cpu)
+            ended = run_child(words, said=lambda events: self._say(job, events), stop=lambda: self._stopped(job))
+            cpu, wall = cpu + ended.cpu_seconds, wall + ended.seconds
+            if ended.stopped or not ended.signal or tries == _TRIES:
+                break
+            self._say(job, [("log", {"line": f"{name} was ended by signal {ended.signal}; it is begun again"})])
+        return Ended(ended.outcome, ended.code, ended.signal, ended.stopped, wall, cpu)
 
     def _settle(self, job: Job, name: str) -> None:
         """Charge what a worker that was killed had begun of this step: as much as its last progress told."""
@@ -118,14 +110,15 @@ class Slot:
         if not begun or begun[-1]["status"] != "running":
             return
         used = [one.get("cpu_seconds", 0.0) for one in told if one["event"] == "progress" and one["n"] > begun[-1]["n"]]
-        self._close(job, name, "interrupted", max(used, default=0.0))
+        self._close(job, name, {"status": "interrupted"}, max(used, default=0.0))
 
-    def _close(self, job: Job, name: str, status: str, cpu: float, *, seconds: float | None = None) -> None:
-        said = {"name": name, "status": status, "cpu_seconds": round(cpu, 3)}
+    def _close(self, job: Job, name: str, outcome: Outcome, cpu: float, *, seconds: float | None = None) -> None:
+        said = {"name": name, "status": outcome["status"], "cpu_seconds": round(cpu, 3)}
         if seconds is not None:
             said["seconds"] = round(seconds, 3)
         self._say(job, [("step", said)])
-        used = Used(job.tenant, _now(), "job", job.kind, key=job.id, cpu_ns=round(cpu * 1e9))
+        predicted = int(outcome.get("result", {}).get("predicted", 0))
+        used = Used(job.tenant, _now(), "job", job.kind, job.id, cpu_ns=round(cpu * 1e9), rows_predicted=predicted)
         patient(lambda: record(self.store, [used]))
 
     def _say(self, job: Job, events: Sequence[Event]) -> None:
@@ -155,13 +148,13 @@ def run_slot(home: Home, name: str, number: int, alive: int) -> None:
 
 
 def _serve(slot: Slot, queue: Queue, dispatcher: Dispatcher) -> None:
-    """Look for work until the slot is to stop and nothing is at work; what is left goes on at the next start."""
+    """Look for work until the slot is to stop and may end; what is left goes on at the next start."""
     when: dict[Callable[[], object], tuple[float, float]] = {
         dispatcher.hand_on: (_LOOK, 0.0),
         dispatcher.ask_due: (_SCHEDULES, 0.0),
         lambda: queue.adopt(gone(slot.home, slot.executor)): (_ORPHANS, 0.0),
     }
-    while not (slot.stopping.is_set() and not slot.at_work.is_set()):
+    while not (slot.stopping.is_set() and slot.idle.is_set()):
         for action, (every, last) in when.items():
             if time.monotonic() - last >= every and not slot.stopping.is_set():
                 try:
@@ -214,6 +207,19 @@ def patient(call: Callable[[], T], *, seconds: float = _PATIENCE) -> T:
 def say(words: str) -> None:
     """A line for whoever looks after the worker."""
     print(words, file=sys.stderr, flush=True)
+
+
+def _outcome(name: str, ended: Ended) -> Outcome:
+    """How a step ended, and with what."""
+    match ended:
+        case Ended(stopped=True):
+            return {"status": "cancelled"}
+        case Ended(outcome={"result": result}):
+            return {"status": "done", "result": result}
+        case Ended(outcome={"error": error}):
+            return {"status": "failed", "error": error}
+        case _:
+            return {"status": "failed", "error": _died(name, ended).as_dict()}
 
 
 def _died(name: str, ended: Ended) -> ForeproofError:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from foreproof.errors import ForeproofError
 
-_OFTEN = 0.2
+_OFTEN = 0.5
 """Seconds between two lines about the same stage."""
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from foreproof.app import scenarios, serving
 from foreproof.app.history import manifest, manifests
@@ -17,6 +20,7 @@ from foreproof.app.settle import recorded
 from foreproof.app.stages import STAGES, Work
 from foreproof.app.stages_pairs import pipeline
 from foreproof.core.ports import Progress
+from foreproof.core.predict import CUTOFF, LEVEL
 from foreproof.engine.scenario import words_of
 from foreproof.errors import BadInput
 
@@ -80,7 +84,7 @@ def _recorded(project: Project, asked: Asked, progress: Progress) -> dict[str, A
         if outcome.work.problems:
             raise outcome.work.problems[0]
         found = manifest(project, outcome.run.id)
-    return _said(found)
+    return {**_said(found), "predicted": _predicted(project.runs / str(found["run"]))}
 
 
 def _said(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,6 +93,17 @@ def _said(found: Mapping[str, Any]) -> dict[str, Any]:
         verdicts[verdict["outcome"]] = verdicts.get(verdict["outcome"], 0) + 1
     kept = {name: found[name] for name in ("run", "status", "stage", "cutoff", "scores", "loads")}
     return {**kept, "verdicts": verdicts}
+
+
+def _predicted(folder: Path) -> int:
+    """How many predictions a run made at its last cutoff, each of all its levels."""
+    for name, columns in (("forecast", [LEVEL]), ("chances", [CUTOFF])):
+        path = folder / "tables" / f"{name}.parquet"
+        if path.is_file():
+            rows = pl.read_parquet(path, columns=columns, memory_map=False)
+            one = rows[CUTOFF].max() if name == "chances" else rows[LEVEL][0]
+            return rows.filter(pl.col(columns[0]).eq_missing(pl.lit(one, dtype=rows.schema[columns[0]]))).height
+    return 0
 
 
 def _publish(project: Project, asked: Asked) -> dict[str, Any]:
