@@ -58,7 +58,7 @@ import sys
 from foreproof.app.home import open_home
 from foreproof.app.serving import promote
 from pathlib import Path
-project = open_home(Path(sys.argv[1])).place("local", "shop").project()
+project = open_home(Path(sys.argv[1])).place("local").project()
 print("begun", flush=True)
 while True:
     for run in sys.argv[2:]:
@@ -102,7 +102,7 @@ class Ground:
 
     def project(self) -> Project:
         """Its one project, opened anew."""
-        return self.home.place("local", "shop").project()
+        return self.home.place("local").project()
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The installed program on this ground."""
@@ -175,7 +175,7 @@ def worker(here: Ground, told: Told, kills: int) -> None:
     process = here.start("worker", str(here.home.folder), "--name", "faults")
     asked: list[str] = []
     while told.kills < kills:
-        job = jobs.Job(jobs.new_id(), "local", "shop", "train", {}, datetime.now(UTC).isoformat())
+        job = jobs.Job(jobs.new_id(), "local", here.home.folder.name, "train", {}, datetime.now(UTC).isoformat())
         jobs.submit(store, job)
         asked.append(job.id)
         while told.kills < kills and not jobs.find(store, "local", job.id).ended:
@@ -208,7 +208,7 @@ def load(here: Ground, told: Told, kills: int) -> None:
     """Kill `foreproof load` on new facts; started again it loads them, and each row is there once."""
     for _ in range(kills):
         data = shop.csv(shop.rows(items=2, days=100 + told.kills + 1))
-        (here.home.folder / "shop" / "sales.csv").write_text(data, encoding="utf-8")
+        (here.home.folder / "sales.csv").write_text(data, encoding="utf-8")
         command(here, told, "load", longest=6.0)
         rows_there = here.project().lake.table(here.project().contracts[0])
         facts = rows_there.rows.filter(rows_there.rows["item"].str.starts_with("item"))
@@ -224,7 +224,7 @@ def train(here: Ground, told: Told, kills: int) -> None:
 
 def command(here: Ground, told: Told, name: str, *, longest: float) -> None:
     """Kill a command once, start it again, and see that it ends well."""
-    words = (name, "-C", str(here.home.folder / "shop"))
+    words = (name, "-C", str(here.home.folder))
     first = here.start(*words)
     time.sleep(here.drawn.uniform(0.0, longest))
     at = gone(first)
@@ -240,7 +240,7 @@ def command(here: Ground, told: Told, name: str, *, longest: float) -> None:
 def promotion(here: Ground, told: Told, kills: int) -> None:
     """Kill promotions of two runs in turn; what the pointer names is there, whole, and a move that was logged is made."""
     for name in ("load", "train"):
-        if here.start(name, "-C", str(here.home.folder / "shop")).wait(300):
+        if here.start(name, "-C", str(here.home.folder)).wait(300):
             told.wrong(f"{name} did not end well")
     runs = [record.run_id for record in here.project().catalog.runs()][-2:]
     for _ in range(kills):
@@ -275,14 +275,14 @@ def ground(backend: str) -> Iterator[Ground]:
             settings[f"FOREPROOF_{setting}"] = f"{postgres()}?schema=f{name}_{part}"
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder) / "home"
-        shop.make(home / "shop", plan=PLAN, data=shop.csv(shop.rows(items=2, days=100)))
+        shop.make(home, plan=PLAN, data=shop.csv(shop.rows(items=2, days=100)))
         for setting, value in settings.items():
             stack.callback(os.environ.pop, setting, None)
             os.environ[setting] = value
         opened = open_home(home, {**os.environ, "FOREPROOF_WORKERS": "1"})
         open_store(opened.settings.store).close()
         here = Ground(opened, settings, random.Random(7))
-        if here.start("load", "-C", str(home / "shop")).wait(300):
+        if here.start("load", "-C", str(home)).wait(300):
             raise RuntimeError("the first load did not end well")
         yield here
 

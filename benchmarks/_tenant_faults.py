@@ -3,11 +3,11 @@
 `rows(calls, quick)` gives flat rows; `python benchmarks/_tenant_faults.py [--quick] [--json FILE]` prints them by
 themselves.
 
-Two tenants have a project each, with a run that is served, jobs, keys, log leaves and a scenario. With an admin key of
-the one, routes are drawn from the OpenAPI, and every id, name and path of the call from what the other one has, plain
-or dressed up (dots, slashes, percent signs). `violations`: an answer that holds a word that only the other one has and
-that was not sent; a success that holds one that was; and anything of the other one that is not afterwards what it was
-before. `cross_tenant_5xx` counts answers of 500 and above.
+Two tenants have a project each, with a run that is served, jobs, keys and log leaves. With an admin key of the one,
+routes are drawn from the OpenAPI, and every id, name and path of a call from what the other one has, plain or dressed
+up (dots, slashes, percent signs). `violations`: an answer with a word that only the other one has and that no call
+says; a success with one that the caller never gave as its own; and anything of the other one that is not afterwards
+what it was before. `cross_tenant_5xx` counts answers of 500 and above.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,21 +45,33 @@ from foreproof.app.runner import execute  # noqa: E402
 from foreproof.app.serving import promote  # noqa: E402
 
 MINE, THEIRS = "mine", "theirs"
-HUSH = "hushhush"
-"""In every name of the other tenant: item, plan, project."""
+HUSH, HIDDEN = "hushhush", "velvet"
+"""What the other tenant's project and items are called; what stands in its names that no call ever says."""
+CONTROL = 200
+"""Calls by the other tenant itself."""
 PLAN = shop.PLAN.replace("examples: 4", "examples: 2").replace("origins: 4", "origins: 2")
 PLAN = PLAN.replace("models: [seasonal_naive, theta]", "models: [seasonal_naive]")
 _SPECIAL = ("/health", "/docs", "/openapi")
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """What the other tenant has. hidden: what no call says; names: what calls are made of."""
+
+    hidden: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 def rows(calls: int = 10_000, quick: bool = False) -> list[dict[str, object]]:
     """What leaked over so many calls, and how many failed."""
     total = 500 if quick else calls
     with tempfile.TemporaryDirectory() as folder:
-        home, key, secrets = made(Path(folder))
+        home, keys, theirs = made(Path(folder))
         before = everything_of(home, THEIRS)
-        leaks, failed, statuses = called(home, key, secrets, total)
+        leaks, failed, statuses = called(home, keys[MINE], theirs, total)
         after = everything_of(home, THEIRS)
+        # The same calls by the one whose things they are: what must be found, were it told to somebody else.
+        told, _, _ = called(home, keys[THEIRS], theirs, CONTROL)
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             leaks.append(f"{name} of the other tenant is not what it was")
@@ -67,45 +80,43 @@ def rows(calls: int = 10_000, quick: bool = False) -> list[dict[str, object]]:
     print(f"answers: {dict(sorted(statuses.items()))}", file=sys.stderr)
     found = [
         Row("faults", "cross_tenant", "foreproof", "violations", float(len(leaks)), "count", total),
+        Row("faults", "cross_tenant", "control.own_key", "violations", float(len(told)), "count", CONTROL),
         Row("faults", "cross_tenant_5xx", "foreproof", "violations", float(failed), "count", total),
     ]
     return [asdict(row) for row in found]
 
 
-def made(folder: Path) -> tuple[Home, str, list[str]]:
-    """A home with two tenants; an admin key of mine; and what only the other one has: names, ids, digests."""
+def made(folder: Path) -> tuple[Home, dict[str, str], Theirs]:
+    """A home with two tenants; an admin key of each; and what only the other one has."""
     environment = {**os.environ, "FOREPROOF_RATE": "1e9", "FOREPROOF_BURST": "1e9", "FOREPROOF_WORKERS": "1"}
     environment |= {"FOREPROOF_LOG": "text", "FOREPROOF_KEY_SECRET": "of the benchmark, for nobody else"}
-    secrets = [HUSH]
     for tenant, word in ((MINE, "shop"), (THEIRS, HUSH)):
-        data = shop.csv(shop.rows(items=2, days=100)).replace("item ", f"{word} ")
-        plan = PLAN.replace("name: shop", f"name: {word}").replace("seed: 3", f"seed: {len(word)}")
+        data = shop.csv(shop.rows(items=3, days=100)).replace("item ", f"{word} ")
+        data = data.replace(f"{HUSH} 2", f"{HIDDEN} 2")
+        name = "mine" if tenant == MINE else HIDDEN
+        plan = PLAN.replace("name: shop", f"name: {name}").replace("seed: 3", f"seed: {len(word)}")
         shop.make(folder / "tenants" / tenant / word, plan=plan, data=data)
     home = open_home(folder, environment)
     store = open_store(home.settings.store)
-    now, texts = datetime.now(UTC), {}
+    now, texts = datetime.now(UTC), dict[str, str]()
+    secret = key_secret(home.settings.key_secret, home.inside / "unused")
     for tenant in (MINE, THEIRS):
+        word = HIDDEN if tenant == THEIRS else "plain"
         project = home.place(tenant).project()
-        run = execute(project, progress=Silent(), until="train").run.id
-        promote(project, run, by="run")
-        terms = {"tenant": tenant, "name": f"of {tenant}", "role": "admin"}
-        key, texts[tenant] = create_key(
-            store, key_secret(home.settings.key_secret, home.inside / "unused"), terms=terms, now=now
-        )
+        run = execute(project, progress=Silent(), until="train").run
+        promote(project, run.id, by="run")
+        terms = {"tenant": tenant, "name": f"key of {word}", "role": "admin"}
+        key, texts[tenant] = create_key(store, secret, terms=terms, now=now)
         job = jobs.Job(jobs.new_id(), tenant, home.place(tenant).name, "load", {}, now.isoformat(), by=key.id)
         jobs.submit(store, job)
-        jobs.say(
-            store, tenant, job.id, now, [("log", {"line": f"{tenant} said {HUSH if tenant == THEIRS else 'hello'}"})]
-        )
-        if tenant == THEIRS:
-            secrets += [run, key.id, job.id]
-            secrets += [hashlib.sha256(leaf).hexdigest() for leaf in project.catalog.leaves()]
-            secrets += [project.ledger.checkpoint().splitlines()[2]]
+        jobs.say(store, tenant, job.id, now, [("log", {"line": f"a word of {word}"})])
+    leaves = [hashlib.sha256(leaf).hexdigest() for leaf in project.catalog.leaves()]
+    hidden = (HIDDEN, run.plan, project.ledger.checkpoint().splitlines()[2], *run.data.values())
     store.close()
-    return home, texts[MINE], secrets
+    return home, texts, Theirs(hidden, (HUSH, f"{HUSH} 0", f"{HUSH} 1", run.id, key.id, job.id, *leaves))
 
 
-def called(home: Home, key: str, secrets: list[str], total: int) -> tuple[list[str], int, Counter[int]]:
+def called(home: Home, key: str, theirs: Theirs, total: int) -> tuple[list[str], int, Counter[int]]:
     """Call at random; the leaks, how many answers were of 500 and above, and answers by status."""
     drawn, leaks, failed, statuses = random.Random(11), list[str](), 0, Counter[int]()
     app = create_app(home)
@@ -115,38 +126,40 @@ def called(home: Home, key: str, secrets: list[str], total: int) -> tuple[list[s
         for method, operation in methods.items()
         if not any(word in path for word in _SPECIAL)
     ]
-    words = pool(home, secrets)
+    words, said_before = pool(home, theirs), set[str]()
     headers = {"Authorization": f"Bearer {key}"}
     with TestClient(app, raise_server_exceptions=False, headers=headers) as client:
         for _ in range(total):
             method, path, operation = drawn.choice(operations)
-            url, query, body, sent = request_of(drawn, path, operation, words)
-            asked: dict[str, Any] = {"params": query}
-            if body is not None:
-                asked["json"] = body
+            url, query, body = request_of(drawn, path, operation, words)
+            asked = {"params": query, **({"json": body} if body is not None else {})}
             answer = client.request(method.upper(), url, **asked)
             statuses[answer.status_code] += 1
             if answer.status_code >= 500 and answer.status_code != 501:
                 failed += 1
                 print(f"{answer.status_code} {method} {url} {query} {body}: {answer.text[:300]}", file=sys.stderr)
-            leaks += leaked(answer.status_code, answer.text, sent, secrets, f"{method} {url} {query}")
+            # What the caller once said in a body or a query may be told back to it: names of its own scenarios, for example.
+            said_before |= {name for name in theirs.names if name in json.dumps([query, body])}
+            echoes = set(theirs.names) if path.endswith("/audit") or answer.status_code >= 400 else said_before
+            leaks += leaked(answer.text, theirs, echoes, f"{answer.status_code} {method} {url} {query}")
     return leaks, failed, statuses
 
 
-def pool(home: Home, secrets: list[str]) -> list[str]:
+def pool(home: Home, theirs: Theirs) -> list[str]:
     """What the other tenant has, by every name under which one might ask for it."""
-    plain = [*secrets, f"{HUSH} 0", f"{HUSH} 1", THEIRS, "sales", "forecast", "manifest.json", "0", "1", "2"]
+    run = theirs.names[3]
+    plain = [*theirs.names, THEIRS, "sales", "forecast", "manifest.json", "0", "1", "2"]
     inside = f"tenants/{THEIRS}/{HUSH}"
     dressed = [f"../../{inside}", f"../{HUSH}", f"..%2f{HUSH}", f"{home.folder}/{inside}/foreproof.yaml"]
-    dressed += [f"../../../{inside}/runs/{secrets[1]}/manifest.json", f"{secrets[1]}/../../{HUSH}"]
+    dressed += [f"../../../{inside}/runs/{run}/manifest.json", f"{run}/../../{HUSH}"]
     dressed += [f"%2e%2e/%2e%2e/{inside}", f"{HUSH}%00", f"{THEIRS}/{HUSH}"]
     return [*plain, *dressed]
 
 
 def request_of(
     drawn: random.Random, path: str, operation: dict[str, Any], words: list[str]
-) -> tuple[str, dict[str, str], Any, str]:
-    """An address, a query and a body, all made of what the other one has; and all that was sent as one text."""
+) -> tuple[str, dict[str, str], Any]:
+    """An address, a query and a body, all made of what the other one has."""
     url, query = path, dict[str, str]()
     for parameter in operation.get("parameters", ()):
         word = drawn.choice(words)
@@ -160,7 +173,7 @@ def request_of(
         query["project"] = HUSH
     query.pop("format", None)
     body = said(drawn, operation, words) if "requestBody" in operation else None
-    return url, query, body, json.dumps([url, query, body])
+    return url, query, body
 
 
 def said(drawn: random.Random, operation: dict[str, Any], words: list[str]) -> Any:
@@ -197,11 +210,11 @@ def _exchanged(drawn: random.Random, value: Any, words: list[str]) -> Any:
             return value
 
 
-def leaked(status: int, text: str, sent: str, secrets: list[str], call: str) -> list[str]:
-    """What an answer says of the other tenant that the caller did not say itself."""
-    there = [secret for secret in secrets if secret in text]
-    unsent = [secret for secret in there if secret not in sent]
-    return [f"{call}: {status} tells {secret[:40]}" for secret in unsent]
+def leaked(text: str, theirs: Theirs, echoes: Iterable[str], call: str) -> list[str]:
+    """What an answer says of the other tenant. echoes: names that the caller said itself."""
+    there = [word for word in theirs.hidden if word in text]
+    there += [name for name in theirs.names if name in text and not any(name in echo for echo in echoes)]
+    return [f"{call} tells {word[:40]}" for word in there]
 
 
 def everything_of(home: Home, tenant: str) -> dict[str, str]:
@@ -219,7 +232,8 @@ def everything_of(home: Home, tenant: str) -> dict[str, str]:
 
 def checks(found: list[Row]) -> list[Check]:
     """Nothing leaks, nothing breaks."""
-    return [Check(row.case, row.metric, high=0.0) for row in found]
+    ours = [Check(row.case, row.metric, high=0.0) for row in found if row.who == "foreproof"]
+    return [*ours, Check("cross_tenant", "violations", low=1.0, who="control.own_key")]
 
 
 def main() -> int:
