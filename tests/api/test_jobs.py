@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "e2e"))
 
 import project
+from filelock import FileLock
 from fastapi.testclient import TestClient
 
 from foreproof.adapters.service import jobs, usage
@@ -276,6 +277,14 @@ def test_a_steps_cpu_is_measured_whole_and_its_error_comes_in_words(home: Home) 
     assert found.outcome["error"]["object"] == "project nothing"
     assert (found.code, found.signal, found.stopped) == (2, 0, False)
     assert found.cpu_seconds == pytest.approx(sum(os.times()[2:4]) - before, rel=0.02, abs=0.02)
+
+
+def test_an_executor_is_gone_once_nothing_holds_its_lock(home: Home) -> None:
+    for name in ("a-slot-0", "a-slot-1", "b-slot-0"):
+        Path(slots.lock_of(home, name)).touch()
+    with FileLock(slots.lock_of(home, "a-slot-1")):
+        assert slots.gone(home, "a-slot-0") == ["b-slot-0"]
+    assert slots.gone(home, "a-slot-0") == ["a-slot-1", "b-slot-0"]
 
 
 def test_a_worker_refuses_settings_that_make_no_sense(home: Home) -> None:

@@ -43,6 +43,8 @@ def supervise(home: Home, *, slots: int, name: str = "") -> int:
     """Keep `slots` slots of a home at work until SIGTERM or SIGINT; they finish the step that they are at, for a while."""
     if not 1 <= slots <= 256:
         raise BadInput("--slots", found=str(slots), wanted="1 to 256")
+    if not hasattr(os, "fork"):
+        raise BadInput("worker", found=os.name, wanted="a POSIX system", fix="run it in WSL or a container")
     check_url(home.settings.jobs)
     named = worker_name(name)
     _prepare(home)
