@@ -20,8 +20,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "e2e"))
 
 import project
-from filelock import FileLock
 from fastapi.testclient import TestClient
+from filelock import FileLock
 
 from foreproof.adapters.service import jobs, usage
 from foreproof.adapters.service.migrate import open_store

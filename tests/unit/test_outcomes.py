@@ -51,12 +51,12 @@ def kept(project: Project) -> pl.DataFrame:
 
 
 def test_outcomes_are_joined_as_they_arrive_and_each_counts_once(opened: Project) -> None:
-    assert score_outcomes(opened, Silent()) == {"rows": 0, "waiting": 14, "runs": 1}
+    assert score_outcomes(opened, Silent()) == {"rows": 0, "waiting": 14, "runs": 1, "left_out": []}
     arrive(opened, 3)
-    assert score_outcomes(opened, Silent()) == {"rows": 6, "waiting": 8, "runs": 1}
-    assert score_outcomes(opened, Silent()) == {"rows": 0, "waiting": 8, "runs": 1}
+    assert score_outcomes(opened, Silent()) == {"rows": 6, "waiting": 8, "runs": 1, "left_out": []}
+    assert score_outcomes(opened, Silent()) == {"rows": 0, "waiting": 8, "runs": 1, "left_out": []}
     arrive(opened, 9)
-    assert score_outcomes(opened, Silent()) == {"rows": 8, "waiting": 0, "runs": 1}
+    assert score_outcomes(opened, Silent()) == {"rows": 8, "waiting": 0, "runs": 1, "left_out": []}
     found = kept(opened)
     truth = {(item, day): units for item, day, units in shop.rows(items=2, days=DAYS + 7)}
     assert found.height == 14

@@ -14,19 +14,15 @@ from typing import Any
 
 import polars as pl
 
-from foreproof.app import serving
-from foreproof.app.history import manifests
-from foreproof.app.own_code import with_code
-from foreproof.app.project import Project
+from foreproof.app.project import Project, recorded_plan
 from foreproof.core.clock import INSTANT, Moment, literal, moment, tick_values, ticks, time_column
 from foreproof.core.digest import digest_json
 from foreproof.core.log import decode_leaf
-from foreproof.core.plan import parse_plan
 from foreproof.core.ports import Progress
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
 from foreproof.core.split import settles
 from foreproof.engine.cutoff import latest_cutoff
-from foreproof.errors import BadInput
+from foreproof.errors import BadInput, PlanError
 
 TABLE = "evaluations"
 _LOW, _HIGH = "q0.1", "q0.9"
@@ -35,44 +31,46 @@ _LOW, _HIGH = "q0.1", "q0.9"
 def score_outcomes(project: Project, progress: Progress) -> dict[str, Any]:
     """Join the predictions of every run that was served with the outcomes in the lake, and keep what is new.
 
-    Returns `rows` (new ones), `waiting` (predictions without an outcome yet) and `runs` (looked at).
+    Returns `rows` (new ones), `waiting` (predictions without an outcome yet) and `runs` (looked at), `left_out` (of those).
     """
     served = list(_served(project))
     progress.stage("score outcomes", len(served))
     scored_at = project.settings.now()
     data = digest_json({c.name: project.lake.data_digest(c.name) for c in project.contracts})
     rows = waiting = 0
+    left = []
     for run, folder in served:
-        predicted, outcomes, plan = _joined(project, folder)
+        progress.advance(1)
+        try:
+            predicted, outcomes, plan = _joined(project, run, folder)
+        except PlanError:
+            # Its own code or a plugin is another one now: what it meant by an outcome cannot be told.
+            left.append(run)
+            continue
         waiting += predicted.height - outcomes.height
         fresh = _fresh(project, run, outcomes.with_columns(pl.lit(run).alias("run")))
         fresh = fresh.with_columns(pl.lit(scored_at, dtype=INSTANT).alias("scored"))
         if fresh.height:
             rows += project.shelf.keep(TABLE, fresh, plan=plan, data=digest_json({"data": data, "run": run}))
-        progress.advance(1)
-    return {"rows": rows, "waiting": waiting, "runs": len(served)}
+    return {"rows": rows, "waiting": waiting, "runs": len(served), "left_out": left}
 
 
 def _served(project: Project) -> Iterator[tuple[str, Path]]:
     """Every run that the log says was served and whose files are still here, oldest first."""
     leaves = [decode_leaf(leaf) for leaf in project.catalog.leaves()]
     names = list(dict.fromkeys(leaf["body"]["run"] for leaf in leaves if leaf["kind"] == "serve"))
-    snapshot = serving.snapshot(project)
-    known = {str(one["run"]) for one in manifests(project)}
     for name in names:
         folder = project.runs / name
-        if name in known and not folder.is_dir() and snapshot is not None and snapshot.name == name:
-            folder = snapshot
         if (folder / "plan_resolved.yaml").is_file():
             yield name, folder
 
 
-def _joined(project: Project, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+def _joined(project: Project, run: str, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """A run's predictions at its cutoff, one row each; those with a settled outcome, with it; and the plan's digest.
 
     What an outcome is, the run's own plan says.
     """
-    plan = with_code(parse_plan((folder / "plan_resolved.yaml").read_text(encoding="utf-8")), project.folder)
+    plan = recorded_plan(project, run)
     own = Project(project.folder, plan, project.settings)
     predicted = _forecasts(folder) if plan.workload == "forecast" else _chances(folder)
     database = own.database()
