@@ -13,6 +13,7 @@ from foreproof.app import commands, commands_features, commands_pairs, commands_
 from foreproof.app.audit import Asked, show_audit
 from foreproof.app.ci import prove_ci
 from foreproof.app.cli_copilot import copilot_app
+from foreproof.app.cli_jobs import jobs_app, worker_app
 from foreproof.app.cli_keys import keys_app, operations_app
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
@@ -39,6 +40,7 @@ for name, group in (
     ("new", new_app),
     ("runs", runs_app),
     ("log", log_app),
+    ("jobs", jobs_app),
     ("scenario", scenario_app),
     ("mapping", mapping_app),
     ("demo", demo_app),
@@ -49,6 +51,7 @@ app.add_typer(serve_app)
 app.add_typer(operations_app)
 app.add_typer(watch_app)
 app.add_typer(copilot_app)
+app.add_typer(worker_app)
 
 
 @new_app.command("forecast")

@@ -1,7 +1,7 @@
 """Run a plan through its stages and leave a folder that can be checked: also when it fails.
 
 Stages are values in, values out; what they cost is in content-addressed steps, so a run that was killed goes on where it
-stopped. One function, `_record`, saves.
+stopped. One function, `_record`, saves, and `finish` ends what it had logged when it was killed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from foreproof.app.page import write_page
 from foreproof.app.page_pairs import write_pairs_page
 from foreproof.app.page_proof import write_proof
 from foreproof.app.project import Project
-from foreproof.app.serving import promote
+from foreproof.app.serving import promote, put
 from foreproof.app.stages import STAGES, Work
 from foreproof.app.stages_pairs import pipeline
 from foreproof.core.digest import digest_bytes
@@ -70,6 +70,7 @@ class _Diary:
     tag: str
     parent: str
     until: str
+    publish: bool = True
     stage: str = ""
     lines: list[dict[str, Any]] = field(default_factory=list)
 
@@ -86,10 +87,19 @@ class _Diary:
 
 
 def execute(
-    project: Project, *, progress: Progress, until: str = STAGES[-1], tag: str = "", parent: str = ""
+    project: Project,
+    *,
+    progress: Progress,
+    until: str = STAGES[-1],
+    tag: str = "",
+    parent: str = "",
+    publish: bool = True,
 ) -> Outcome:
-    """Run the stages up to and with `until`, and record what came of it. A user's error is recorded, then returned."""
-    diary = _Diary(project.settings.now, tag, parent, until)
+    """Run the stages up to and with `until`, and record what came of it. A user's error is recorded, then returned.
+
+    publish: serve a whole run that is proven.
+    """
+    diary = _Diary(project.settings.now, tag, parent, until, publish)
     diary.note("start", plan=project.plan.digest)
     work = Work(project, progress)
     for stage in STAGES[: STAGES.index(until) + 1]:
@@ -140,15 +150,26 @@ def _record(work: Work, diary: _Diary, error: ForeproofError | None) -> Outcome:
         named["manifest.json"] = digest_bytes((draft / "manifest.json").read_bytes())
         body = {"run": run.id, "plan": run.plan, "status": run.status, "digests": digests, "artefacts": named}
         project.ledger.append("run", body)
-        (draft / "checkpoint.txt").write_text(project.ledger.checkpoint(), encoding="utf-8")
-        project.ledger.export(draft / "leaves.jsonl")
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-    started = datetime.fromisoformat(run.started)
-    project.catalog.save_run(RunRecord(run.id, run.status, started, run.plan, manifest, str(folder / "index.html")))
-    if run.status == "proven" and diary.until == STAGES[-1]:
+        finish(project, draft, manifest)
+    if run.status == "proven" and diary.until == STAGES[-1] and diary.publish:
         promote(project, run.id, by="run")
     return Outcome(run, folder, work, error, _mirrored(project, run, whole=diary.until == STAGES[-1]))
+
+
+def finish(project: Project, draft: Path, manifest: Mapping[str, Any]) -> None:
+    """Sign the log over a draft whose leaf is in it, put the draft in its place, and keep the record.
+
+    A call that was killed can be made again: each part replaces like with like.
+    """
+    name = str(manifest["run"])
+    folder = project.runs / name
+    (draft / "checkpoint.txt").write_text(project.ledger.checkpoint(), encoding="utf-8")
+    project.ledger.export(draft / "leaves.jsonl")
+    if draft != folder:
+        put(draft, folder)
+    started = datetime.fromisoformat(str(manifest["started"]))
+    status, plan = str(manifest["status"]), str(manifest["plan"])
+    project.catalog.save_run(RunRecord(name, status, started, plan, manifest, str(folder / "index.html")))
 
 
 def _mirrored(project: Project, run: Run, *, whole: bool) -> tuple[str, ...]:
@@ -262,4 +283,4 @@ def planted_in(work: Work) -> str:
     return work.project.science.proof.plant
 
 
-__all__ = ["PROOF_FILES", "Outcome", "environment", "execute", "log_head"]
+__all__ = ["PROOF_FILES", "Outcome", "environment", "execute", "finish", "log_head"]

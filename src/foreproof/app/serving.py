@@ -19,6 +19,7 @@ from filelock import FileLock
 from foreproof.app.history import manifest, verify
 from foreproof.app.project import Project
 from foreproof.app.stages import STAGES
+from foreproof.core.log import decode_leaf
 from foreproof.errors import BadInput, IntegrityError
 
 _POINTER = "current.json"
@@ -43,20 +44,23 @@ def promote(project: Project, run_id: str, *, by: str, override: Mapping[str, st
     """Copy a run's files, log the move, then point to them; the run served before stays beside it, older ones go.
 
     override: `name` and `reason` of who serves a run without a passing proof. A call that was killed leaves the pointer where
-    it was.
+    it was; where its leaf is in the log already, the next such call moves the pointer to that leaf.
     """
     folder = _folder(project)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         before = served(project)
-        draft = folder / f".{run_id}.draft"
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(project.runs / run_id, draft)
-        shutil.rmtree(folder / run_id, ignore_errors=True)
-        draft.rename(folder / run_id)
+        if not _copied(project, run_id):
+            draft = folder / f".{run_id}.draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(project.runs / run_id, draft)
+            put(draft, folder / run_id)
         previous = _previous(before, run_id)
         said = dict(override or {})
-        leaf = project.ledger.append("serve", {"run": run_id, "previous": previous, "by": by, **said})
+        body = {"run": run_id, "previous": previous, "by": by, **said}
+        leaf = _unfinished(project, body, before)
+        if leaf is None:
+            leaf = project.ledger.append("serve", body)
         project.ledger.checkpoint()
         since = project.settings.now().isoformat()
         pointer = {"run": run_id, "previous": previous, "by": by, "since": since, "leaf": leaf, **said}
@@ -67,6 +71,16 @@ def promote(project: Project, run_id: str, *, by: str, override: Mapping[str, st
             if old.is_dir() and old.name not in (run_id, previous):
                 shutil.rmtree(old, ignore_errors=True)
     return pointer
+
+
+def put(draft: Path, folder: Path) -> None:
+    """Put a folder in the place of another one; whoever reads meets the old one or the new one, but for a moment between."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def restore(project: Project, run_id: str) -> Mapping[str, Any]:
@@ -143,6 +157,22 @@ def _as_logged(project: Project, name: str, *, by: str, said: Mapping[str, str] 
     return promote(project, name, by=by, override=said)
 
 
+def _copied(project: Project, run_id: str) -> bool:
+    """Whether the files of a run are served from a whole copy already: one that is pointed to is not touched for nothing."""
+    ours, copy = ((folder / run_id / "manifest.json") for folder in (project.runs, _folder(project)))
+    return copy.is_file() and copy.read_bytes() == ours.read_bytes()
+
+
+def _unfinished(project: Project, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> int | None:
+    """The leaf of this very move, logged by a call that was killed before it moved the pointer."""
+    start = 0 if before is None else int(before["leaf"]) + 1
+    for number, leaf in reversed(list(enumerate(project.catalog.leaves(start), start=start))):
+        said = decode_leaf(leaf)
+        if said["kind"] == "serve":
+            return number if said["body"] == body else None
+    return None
+
+
 def _previous(before: Mapping[str, Any] | None, run_id: str) -> str:
     """What was served before; the same run served again keeps its own."""
     if before is None:
@@ -154,4 +184,4 @@ def _folder(project: Project) -> Path:
     return project.folder / "served"
 
 
-__all__ = ["override", "promote", "restore", "served", "served_words", "snapshot"]
+__all__ = ["override", "promote", "put", "restore", "served", "served_words", "snapshot"]

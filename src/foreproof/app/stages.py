@@ -178,6 +178,20 @@ def load(work: Work) -> Work:
     A batch that broke its contract, or would break a rule of the lake after those before it, is refused here, before
     anything of any table is written.
     """
+    work = store(work)
+    lake = work.project.lake
+    contracts = work.project.contracts
+    missing = [contract.name for contract in contracts if lake.version(contract.name) is None]
+    if missing:
+        raise BadInput(f"tables.{missing[0]}", found="no data", wanted="a source or a loaded batch", fix="add sources:")
+    database = work.project.database()
+    data = {contract.name: lake.data_digest(contract.name) for contract in contracts}
+    versions = {name: version for name in data if (version := lake.version(name)) is not None}
+    return replace(work, database=database, data=data, versions=versions)
+
+
+def store(work: Work) -> Work:
+    """Write what was checked, all of it or nothing; `loads` says what came of each batch."""
     if work.problems:
         raise work.problems[0]
     _rehearse(work)
@@ -198,18 +212,11 @@ def load(work: Work) -> Work:
                 "superseding": loaded.superseding,
                 "unchanged": loaded.unchanged,
                 "already_loaded": loaded.already_loaded,
+                "version": loaded.version,
             }
         )
         work.progress.advance(1)
-    lake = work.project.lake
-    contracts = work.project.contracts
-    missing = [contract.name for contract in contracts if lake.version(contract.name) is None]
-    if missing:
-        raise BadInput(f"tables.{missing[0]}", found="no data", wanted="a source or a loaded batch", fix="add sources:")
-    database = work.project.database()
-    data = {contract.name: lake.data_digest(contract.name) for contract in contracts}
-    versions = {name: version for name in data if (version := lake.version(name)) is not None}
-    return replace(work, loads=tuple(loads), database=database, data=data, versions=versions)
+    return replace(work, loads=tuple(loads))
 
 
 def _rehearse(work: Work) -> None:
@@ -360,4 +367,5 @@ __all__ = [
     "loaded_of",
     "looks_of",
     "repeat_of",
+    "store",
 ]

@@ -23,6 +23,8 @@ from foreproof.errors import PlanError
 SCHEMA = 1
 KEPT = ("features", "chances")
 """What a run can keep in the lake."""
+DEPLOYMENT = ("schedule",)
+"""Settings that say when the work is done, not what comes of it: no part of the digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """sha256 over the canonical JSON of the values and the schema version."""
-        canonical = json.dumps({"schema": SCHEMA, "plan": _plain(self.values)}, sort_keys=True, separators=(",", ":"))
+        """sha256 over the canonical JSON of the values and the schema version; when work is done is no part of it."""
+        science = {name: value for name, value in self.values.items() if name not in DEPLOYMENT}
+        canonical = json.dumps({"schema": SCHEMA, "plan": _plain(science)}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def root(self) -> Section:
@@ -138,4 +141,4 @@ def _plain(value: Any) -> Any:
             raise PlanError("plan", found=f"a value of type {type(value).__name__}", wanted="text, numbers and lists")
 
 
-__all__ = ["KEPT", "SCHEMA", "Plan", "flat", "parse_keep", "parse_plan", "parse_yaml", "plan_of"]
+__all__ = ["DEPLOYMENT", "KEPT", "SCHEMA", "Plan", "flat", "parse_keep", "parse_plan", "parse_yaml", "plan_of"]

@@ -19,6 +19,7 @@ from foreproof.core.model import Frame, Model
 from foreproof.core.monitor import Monitor, parse_monitor
 from foreproof.core.plan import Plan, parse_keep
 from foreproof.core.predict import CUTOFF
+from foreproof.core.schedule import parse_schedule
 from foreproof.core.section import Section
 from foreproof.core.view import Database, View
 from foreproof.decisions.ordering import Ordering, parse_ordering
@@ -173,8 +174,9 @@ class ForecastPlan:
 def parse_forecast(plan: Plan) -> ForecastPlan:
     """A plan of the forecast workload; every setting is read once, and an unknown one is refused."""
     root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources", "code", "plugins"):
+    for name in ("schema", "name", "workload", "seed", "sources", "code", "plugins", "schedule"):
         root.raw(name, default=None)
+    parse_schedule(plan.values)
     tables = root.section("tables")
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
     series_section = root.section("series")

@@ -13,6 +13,7 @@ from foreproof.core.grid import Grid, parse_grid
 from foreproof.core.model import Model
 from foreproof.core.monitor import Monitor, parse_monitor
 from foreproof.core.plan import Plan, parse_keep, plan_of
+from foreproof.core.schedule import parse_schedule
 from foreproof.core.section import Section
 from foreproof.decisions.listed import SIZES
 from foreproof.decisions.shortlist import REP, SEGMENT, ListTerms, parse_list
@@ -108,8 +109,9 @@ class PropensityPlan:
 def parse_propensity(plan: Plan) -> PropensityPlan:
     """A plan of the propensity workload; every setting is read once, and an unknown one is refused."""
     root = plan.root()
-    for name in ("schema", "name", "workload", "seed", "sources", "code", "plugins"):
+    for name in ("schema", "name", "workload", "seed", "sources", "code", "plugins", "schedule"):
         root.raw(name, default=None)
+    parse_schedule(plan.values)
     tables = root.section("tables")
     contracts = tuple(parse_contract(name, tables.section(name)) for name in tables)
     horizon = root.whole("horizon", low=1, high=10_000)
