@@ -28,6 +28,7 @@ from foreproof.core.split import settles
 from foreproof.core.view import Database
 from foreproof.engine.cutoff import latest_cutoff
 from foreproof.engine.evaluate import Standing, Y, evaluate, standing
+from foreproof.errors import PlanError
 
 RUN, SCORED = "run", "scored"
 _MARKS = ("_plan", "_data")
@@ -54,7 +55,7 @@ class Watch:
 def score_outcomes(project: Project) -> dict[str, int]:
     """Join every served run's predictions with the lake as it is now, and keep what is new; return rows added, by run.
 
-    Runs whose files are gone are left out. The same call again adds nothing.
+    Runs whose files are gone, or whose own code has changed, are left out. The same call again adds nothing.
     """
     database = project.database()
     before, added = evaluations(project), {}
@@ -134,11 +135,14 @@ def _nothing() -> Standing:
 
 
 def _own_plan(project: Project, run: str) -> Project | None:
-    """The project under the plan that a run was made by."""
+    """The project under the plan that a run was made by; None where its files are gone, or its code is another one now."""
     path = _folder(project, run) / "plan_resolved.yaml"
     if not path.is_file():
         return None
-    plan = with_code(parse_plan(path.read_text(encoding="utf-8")), project.folder)
+    try:
+        plan = with_code(parse_plan(path.read_text(encoding="utf-8")), project.folder)
+    except PlanError:
+        return None
     return Project(project.folder, plan, project.settings) if plan.digest != project.plan.digest else project
 
 

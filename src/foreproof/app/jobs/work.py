@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from foreproof.app import scenarios, serving
+from foreproof.app.evaluations import score_outcomes, watch
 from foreproof.app.history import manifest, manifests
 from foreproof.app.home import Place
-from foreproof.app.jobs.evaluate import score_outcomes
 from foreproof.app.jobs.kinds import STEPS
 from foreproof.app.project import Project
 from foreproof.app.runner import execute
@@ -53,7 +53,7 @@ def do_step(asked: Asked, progress: Progress) -> dict[str, Any]:
         case "publish":
             return _publish(project, asked)
         case "score_outcomes":
-            return score_outcomes(project, progress)
+            return _scored(project, progress)
         case "scenario":
             return _scenario(project, asked, progress)
         case _:
@@ -133,6 +133,20 @@ def _publish(project: Project, asked: Asked) -> dict[str, Any]:
         serving.restore(project, name)  # refuses, in its own words
     after = serving.served(project)
     return {**_said(found), "served": bool(after and after["run"] == name), "pointer": after}
+
+
+def _scored(project: Project, progress: Progress) -> dict[str, Any]:
+    progress.stage("score outcomes", 1)
+    added = score_outcomes(project)
+    progress.advance(1)
+    now = watch(project)
+    return {
+        "rows": sum(added.values()),
+        "runs": added,
+        "waiting": now.waiting,
+        "due": now.due,
+        "words": list(now.words),
+    }
 
 
 def _same(project: Project, run: str) -> bool:
