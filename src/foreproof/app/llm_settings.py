@@ -1,4 +1,4 @@
-"""The language model that the settings name (`FOREPROOF_LLM_...` in `app/configuration.py`); without an address there is none."""
+"""The language model that the settings name, as `app/configuration.py` lists them; without an address there is none."""
 
 from __future__ import annotations
 
