@@ -127,7 +127,9 @@ def run(project: Project, name: str, *, price: float | None, progress: Progress)
     entity = list(plan.task.entity)
     digests = {"path": digest_frame(found.path, keys=[*entity, "step"])}
     leaf = project.ledger.append("scenario run", {"name": name, "plan": project.plan.digest, "digests": digests})
+    said = words_of(found, currency=plan.ordering.currency if plan.ordering else "money")
     summary = {"name": name, "cutoff": str(cutoff), "leaf": leaf, "effect": asdict(found.effect), "digests": digests}
+    summary |= {"words": said, "warnings": list(found.warnings)}
     (folder / "scenario.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
     (folder / "index.html").write_text(_page(project, found, cutoff), encoding="utf-8")
     return found, folder / "index.html"
