@@ -32,7 +32,7 @@ def table(home: Path, name: str) -> pl.DataFrame:
     return pl.read_parquet(path)
 
 
-def test_a_batch_says_of_each_item_what_the_newsvendor_says_of_it_alone(client: TestClient) -> None:
+def test_a_batch_says_of_each_item_what_the_newsvendor_says_of_it_alone(reading: TestClient) -> None:
     drawn = random.Random(3)
     items = []
     for i in range(60):
@@ -44,7 +44,7 @@ def test_a_batch_says_of_each_item_what_the_newsvendor_says_of_it_alone(client: 
         items.append(
             {**item, "on_hand": drawn.uniform(-5, 60), "on_order": i % 5, "pack": 1 + i % 7, "minimum": i % 11}
         )
-    found = orders_of(client, {"items": items})
+    found = orders_of(reading, {"items": items})
     assert [one["id"] for one in found] == [one["id"] for one in items]
     for item, one in zip(items, found, strict=True):
         alone = newsvendor.recommend_qty(
@@ -57,7 +57,7 @@ def test_a_batch_says_of_each_item_what_the_newsvendor_says_of_it_alone(client: 
         assert one["because"] == alone.because
 
 
-def test_costs_follow_from_price_cost_and_salvage_and_those_of_all_items_stand_in(client: TestClient) -> None:
+def test_costs_follow_from_price_cost_and_salvage_and_those_of_all_items_stand_in(reading: TestClient) -> None:
     given = {
         "id": "a",
         "quantiles": MILK["quantiles"],
@@ -69,31 +69,31 @@ def test_costs_follow_from_price_cost_and_salvage_and_those_of_all_items_stand_i
     }
     named = {"id": "b", "quantiles": MILK["quantiles"], "short": 4, "over": 1.75}
     shared = {"id": "c", "quantiles": MILK["quantiles"]}
-    found = orders_of(client, {"items": [given, named, shared], "costs": {"short": 4, "over": 1.75}})
+    found = orders_of(reading, {"items": [given, named, shared], "costs": {"short": 4, "over": 1.75}})
     assert len({(one["quantity"], one["level"], one["because"]) for one in found}) == 1
 
 
 def test_published_series_are_ordered_as_published_and_under_other_costs_from_the_same_window(
-    client: TestClient, own_home: Path
+    reading: TestClient, published_home: Path
 ) -> None:
-    orders = {row["item"]: row for row in table(own_home, "orders").to_dicts()}
-    body = client.post(f"{API}/recommend_qty", json={"series": ["item 3", "item 0"]}).json()
+    orders = {row["item"]: row for row in table(published_home, "orders").to_dicts()}
+    body = reading.post(f"{API}/recommend_qty", json={"series": ["item 3", "item 0"]}).json()
     assert [one["id"] for one in body["items"]] == ["item 3", "item 0"]
     assert body["policy"] == "as published" and body["provenance"]["proof"] == "proven"
     for one in body["items"]:
         assert one["quantity"] == orders[one["id"]]["order"] and one["because"] == orders[one["id"]]["because"]
-    same = orders_of(client, {"series": ["item 3"], "costs": {"short": 2, "over": 1, "on_hand": 0}})
+    same = orders_of(reading, {"series": ["item 3"], "costs": {"short": 2, "over": 1, "on_hand": 0}})
     assert same[0]["quantity"] == orders["item 3"]["order"]
-    dearer = orders_of(client, {"series": ["item 3"], "costs": {"short": 50, "over": 1}})
+    dearer = orders_of(reading, {"series": ["item 3"], "costs": {"short": 50, "over": 1}})
     assert dearer[0]["quantity"] > same[0]["quantity"]
 
 
-def test_information_and_the_curve_are_those_of_the_run(client: TestClient, own_home: Path) -> None:
-    worth = table(own_home, "voi")
-    body = client.post(f"{API}/voi", json={}).json()
+def test_information_and_the_curve_are_those_of_the_run(reading: TestClient, published_home: Path) -> None:
+    worth = table(published_home, "voi")
+    body = reading.post(f"{API}/voi", json={}).json()
     assert body["totals"]["perfect"] == pytest.approx(float(worth["perfect_information"].sum()))
     assert [one["series"] for one in body["items"]] == worth["item"].to_list()
-    curve = client.get(f"{API}/curve", params={"series": "item 1"})
+    curve = reading.get(f"{API}/curve", params={"series": "item 1"})
     points = curve.json()["points"]
     assert min(points, key=lambda one: one["expected_cost"])["order_up_to"] == curve.json()["chosen"]
     for one in points:
@@ -101,7 +101,7 @@ def test_information_and_the_curve_are_those_of_the_run(client: TestClient, own_
         assert one["short_cost"] + one["over_cost"] == pytest.approx(one["expected_cost"])
     shorts = [one["short_cost"] for one in points]
     assert shorts == sorted(shorts, reverse=True)
-    again = client.get(f"{API}/curve", params={"series": "item 1"}, headers={"If-None-Match": curve.headers["etag"]})
+    again = reading.get(f"{API}/curve", params={"series": "item 1"}, headers={"If-None-Match": curve.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
@@ -126,16 +126,16 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
 
 @pytest.mark.parametrize(("body", "status", "words"), BAD)
 def test_what_cannot_be_ordered_is_said_in_words(
-    client: TestClient, body: dict[str, Any], status: int, words: str
+    reading: TestClient, body: dict[str, Any], status: int, words: str
 ) -> None:
-    answer = client.post(f"{API}/recommend_qty", json=body)
+    answer = reading.post(f"{API}/recommend_qty", json=body)
     assert answer.status_code == status and words in answer.text, answer.text[:500]
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_series_that_is_not_there_has_no_curve_and_no_worth(client: TestClient) -> None:
-    assert client.get(f"{API}/curve", params={"series": "none"}).status_code == 404
-    assert client.post(f"{API}/voi", json={"series": ["none"]}).status_code == 404
+def test_a_series_that_is_not_there_has_no_curve_and_no_worth(reading: TestClient) -> None:
+    assert reading.get(f"{API}/curve", params={"series": "none"}).status_code == 404
+    assert reading.post(f"{API}/voi", json={"series": ["none"]}).status_code == 404
 
 
 def test_decisions_are_served_alone_from_a_folder_without_projects(tmp_path: Path) -> None:
@@ -148,14 +148,17 @@ def test_decisions_are_served_alone_from_a_folder_without_projects(tmp_path: Pat
         open_home(tmp_path, {})
 
 
-def test_it_mounts_in_an_application_of_somebody_elses(published_home: Path) -> None:
+def test_it_mounts_in_an_application_of_somebody_elses(published_home: Path, tmp_path: Path) -> None:
     theirs = FastAPI()
 
     @theirs.get("/hello")
     async def hello() -> dict[str, str]:
         return {"hello": "you"}
 
-    theirs.mount("/foreproof", create_app(open_home(published_home, {})))
+    theirs.mount(
+        "/foreproof",
+        create_app(open_home(published_home, {"FOREPROOF_SERVICE": f"sqlite:///{tmp_path / 'service.db'}"})),
+    )
     with TestClient(theirs) as client:
         assert client.get("/hello").json() == {"hello": "you"}
         curve = client.get("/foreproof/api/v1/decisions/curve", params={"series": "item 1"})

@@ -69,7 +69,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     (folder / "promotions.csv").write_text("\n".join(plans) + "\n", encoding="utf-8")
     (folder / "foreproof.yaml").write_text(PLAN, encoding="utf-8")
     execute(open_project(folder), progress=Silent(), until="load")
-    with TestClient(create_app(open_home(tmp_path)), raise_server_exceptions=False) as found:
+    with TestClient(create_app(open_home(tmp_path)), raise_server_exceptions=True) as found:
         yield found
 
 

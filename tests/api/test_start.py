@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,11 @@ main()
 
 
 def started(*words: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV_CORE")}
-    return subprocess.run(
-        [sys.executable, "-c", program, *words], env=environment, capture_output=True, text=True, check=False
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        # The home is only read: the service's own store lies elsewhere.
+        environment = {**os.environ, "FOREPROOF_SERVICE": f"sqlite:///{folder}/service.db"}
+        command = [sys.executable, "-c", program, *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def brought(modules: list[str]) -> set[str]:

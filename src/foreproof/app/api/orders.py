@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field
 
 from foreproof.app.api.frames import plain
 from foreproof.app.api.published import Published
 from foreproof.errors import BadInput, NotFound
 
 Floats = npt.NDArray[np.float64]
+Amount = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+"""Money or units; beyond a million millions it is a slip, and sums of it would have no digits left."""
 _ANSWER = ("id", "quantity", "order_up_to", "level", "target", "expected_cost", "because")
 _ID, _CUTOFF = "id", "cutoff"
 _MONEY = ("salvage", "goodwill", "holding")
@@ -27,24 +29,24 @@ class Costs(BaseModel):
     """What a unit short and a unit over cost, or what they follow from; how orders come; what is there already."""
 
     model_config = ConfigDict(extra="forbid")
-    short: FiniteFloat | None = Field(None, ge=0.0, description="money per unit short")
-    over: FiniteFloat | None = Field(None, ge=0.0, description="money per unit left over")
-    price: FiniteFloat | None = Field(None, description="money per unit: short = price - cost + goodwill")
-    cost: FiniteFloat | None = Field(None, description="money per unit: over = cost - salvage + holding")
-    salvage: FiniteFloat | None = Field(None, description="what a leftover unit still brings")
-    goodwill: FiniteFloat | None = Field(None, description="what a customer sent away costs beyond the margin")
-    holding: FiniteFloat | None = Field(None, description="what keeping a leftover unit costs")
-    on_hand: FiniteFloat | None = Field(None, description="units; negative: owed to customers")
-    on_order: FiniteFloat | None = Field(None, ge=0.0, description="units")
-    pack: FiniteFloat | None = Field(None, gt=0.0, description="units of a pack")
-    minimum: FiniteFloat | None = Field(None, ge=0.0, description="the smallest order that is accepted, units")
+    short: Amount | None = Field(None, ge=0.0, description="money per unit short")
+    over: Amount | None = Field(None, ge=0.0, description="money per unit left over")
+    price: Amount | None = Field(None, description="money per unit: short = price - cost + goodwill")
+    cost: Amount | None = Field(None, description="money per unit: over = cost - salvage + holding")
+    salvage: Amount | None = Field(None, description="what a leftover unit still brings")
+    goodwill: Amount | None = Field(None, description="what a customer sent away costs beyond the margin")
+    holding: Amount | None = Field(None, description="what keeping a leftover unit costs")
+    on_hand: Amount | None = Field(None, description="units; negative: owed to customers")
+    on_order: Amount | None = Field(None, ge=0.0, description="units")
+    pack: Amount | None = Field(None, ge=1e-6, description="units of a pack")
+    minimum: Amount | None = Field(None, ge=0.0, description="the smallest order that is accepted, units")
 
 
 class Item(Costs):
     """One item: quantiles of the demand over the window that the order has to last for, by level; and its own terms."""
 
     id: str = Field(min_length=1, max_length=500)
-    quantiles: dict[str, FiniteFloat] = Field(min_length=1, max_length=199)
+    quantiles: dict[str, Amount] = Field(min_length=1, max_length=199)
 
 
 def order_items(items: Sequence[Item], costs: Costs | None) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any
 
 import polars as pl
@@ -32,7 +31,9 @@ class Change(BaseModel):
     set: FiniteFloat | None = None
     add: FiniteFloat | None = None
     times: FiniteFloat | None = None
-    steps: list[int] = Field(min_length=1, max_length=2, description="[first, last]")
+    steps: list[Annotated[int, Field(ge=1, le=100_000)]] = Field(
+        min_length=1, max_length=2, description="[first, last]"
+    )
     where: dict[str, list[str]] = Field({}, description="rows of these values alone", max_length=20)
 
 
@@ -85,7 +86,7 @@ def add(desk: Analyst, body: New) -> dict[str, Any]:
 def listed(desk: Reader) -> dict[str, Any]:
     """Name, author, reason, overrides, and whether it was run."""
     place = desk.place("forecast")
-    items = [{**row, "ran": (_folder(place, row["name"]) / "scenario.json").is_file()} for row in _kept(place)]
+    items = [{**row, "ran": _result(place, row["name"]) is not None} for row in _kept(place)]
     return {"items": items, "total": len(items), "limit": len(items), "offset": 0}
 
 
@@ -159,13 +160,11 @@ def _one(place: Place, name: str) -> dict[str, Any]:
     return kept[name]
 
 
-def _folder(place: Place, name: str) -> Any:
-    return place.folder / "scenarios" / re.sub(r"[^\w.-]+", "_", name)
-
-
 def _result(place: Place, name: str) -> dict[str, Any] | None:
     """What the last run left; None before one."""
-    folder = _folder(place, name)
+    from foreproof.app import scenarios
+
+    folder = scenarios.folder_of(place.folder, name)
     path = folder / "scenario.json"
     if not path.is_file():
         return None
