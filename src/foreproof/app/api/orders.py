@@ -220,7 +220,8 @@ def _once(names: Sequence[str]) -> None:
 def _answer(row: Mapping[str, Any], name: str) -> dict[str, Any]:
     level = row.get("ratio", row.get("cycle_service"))
     target = row.get("target", row.get("reorder_point"))
-    values = (name, row["order"], row["order_up_to"], level, target, row["expected_cost"], row["because"])
+    # A policy of a plugin says what it orders and why; the rest is its own business.
+    values = (name, row["order"], row.get("order_up_to"), level, target, row.get("expected_cost"), row["because"])
     return dict(zip(_ANSWER, values, strict=True))
 
 

@@ -162,12 +162,13 @@ def scorer_of(place: Place, published: Published, shelf: ModelShelf) -> Scorer:
 def _made(place: Place, published: Published, shelf: ModelShelf) -> tuple[Scorer, int]:
     # A second: the classes of models and features, still without any model library.
     from foreproof.app.own_code import with_code
+    from foreproof.app.plugins import installed, with_plugins
     from foreproof.core.plan import parse_plan
     from foreproof.engine.score_pairs import seen_of, words_for
     from foreproof.workloads.propensity import parse_propensity
 
     text = (published.folder / "plan_resolved.yaml").read_text(encoding="utf-8")
-    plan = parse_propensity(with_code(parse_plan(text), place.folder))
+    plan = parse_propensity(with_plugins(with_code(parse_plan(text), place.folder), installed()))
     account, group = plan.task.entity
     features, chances = published.table("features"), published.table("chances")
     now = chances.filter(pl.col("cutoff") == chances["cutoff"].max())
