@@ -186,7 +186,7 @@ class Server:
 @contextmanager
 def serving(home: Path, port: int, **settings: str) -> Iterator[Server]:
     """`foreproof serve` on a home."""
-    words = ["-m", "foreproof", "serve", str(home), "--port", str(port)]
+    words = ["-m", "foreproof.app.start", "serve", str(home), "--port", str(port)]
     server = Server(words, port, "/health/ready", **settings)
     try:
         yield server

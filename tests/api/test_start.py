@@ -82,10 +82,10 @@ def test_a_service_that_cannot_start_says_why(
 
 def test_every_other_command_is_the_command_lines() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "foreproof", "runs", "--help"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "foreproof.app.start", "runs", "--help"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "restore" in done.stdout
     done = subprocess.run(
-        [sys.executable, "-m", "foreproof", "serve", "--help"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "foreproof.app.start", "serve", "--help"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "foreproof serve" in done.stdout and "--only" in done.stdout
