@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Path, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from foreproof.app.api.caller import Analyst, Desk, Reader
+from foreproof.app.api.caller import Analyst, Reader
 from foreproof.app.api.frames import plain
+from foreproof.app.api.jobs_hook import start_job
 from foreproof.app.home import Place
 from foreproof.errors import BadInput, NotFound
 
@@ -109,36 +110,16 @@ def remove(desk: Analyst, name: Name) -> Response:
     return Response(status_code=204)
 
 
-@router.post(
-    "/scenarios/{name}/run", summary="Run a scenario beside the baseline", responses={202: {"description": "a job"}}
-)
-def run(desk: Analyst, name: Name, body: Run | None = None) -> JSONResponse:
-    """Forecast with and without it at the plan's cutoff: how sales, orders and money would differ."""
-    _one(desk.place("forecast"), name)
-    return start(desk, {"name": name, "price": None if body is None else body.price})
-
-
-def start(desk: Desk, request: dict[str, Any]) -> JSONResponse:
-    """Run a scenario now, and answer with what came of it. request: `name`, `price`."""
+@router.post("/scenarios/{name}/run", status_code=202, summary="Run a scenario beside the baseline")
+def run(desk: Analyst, request: Request, name: Name, body: Run | None = None) -> dict[str, Any]:
+    """A job that forecasts with and without it at the plan's cutoff: how sales, orders and money would differ."""
     place = desk.place("forecast")
-    run_scenario(place, request)
-    return JSONResponse({**_one(place, request["name"]), "result": _result(place, request["name"])})
-
-
-def run_scenario(place: Place, request: dict[str, Any]) -> dict[str, Any]:
-    """What a job of kind `scenario` does; the result's effect. request: `name`, `price`."""
-    from foreproof.app import scenarios
-    from foreproof.app.progress import Silent
-
-    found, _ = scenarios.run(place.project(), request["name"], price=request.get("price"), progress=Silent())
-    effect = found.effect
-    return {
-        "name": request["name"],
-        "units": effect.units,
-        "low": effect.low,
-        "high": effect.high,
-        "money": effect.money,
-    }
+    _one(place, name)
+    given: dict[str, Any] = {"name": name}
+    if body is not None and body.price is not None:
+        given["price"] = body.price
+    # The job belongs to the project that was looked at, also where the caller named none.
+    return start_job(request, replace(desk, project=place.name), "scenario", given)
 
 
 def _kept(place: Place) -> list[dict[str, Any]]:
@@ -179,4 +160,4 @@ def _result(place: Place, name: str) -> dict[str, Any] | None:
     }
 
 
-__all__ = ["PART", "Change", "New", "Run", "router", "run_scenario", "start"]
+__all__ = ["PART", "Change", "New", "Run", "router"]
