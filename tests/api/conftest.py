@@ -76,3 +76,11 @@ def client(own_home: Path) -> Iterator[TestClient]:
     """A client of the whole API over `own_home`, open as on one's own machine."""
     with TestClient(create_app(open_home(own_home, {})), raise_server_exceptions=False) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def reading(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client for tests that only read: over `published_home` itself, with a store of its own elsewhere."""
+    environment = {"FOREPROOF_SERVICE": f"sqlite:///{tmp_path_factory.mktemp('reading') / 'service.db'}"}
+    with TestClient(create_app(open_home(published_home, environment)), raise_server_exceptions=False) as found:
+        yield found

@@ -12,7 +12,7 @@ import pytest
 from tests import naive_decisions as naive
 
 from foreproof.core.decide import Decisions, look_up, parse_beliefs, quantile_arrays
-from foreproof.decisions import newsvendor
+from foreproof.decisions import newsvendor, order_words
 from foreproof.decisions.newsvendor import (
     ACTIONS,
     Newsvendor,
@@ -238,7 +238,7 @@ def test_the_example_in_the_docstring_runs() -> None:
     [(0.0, "0"), (12345.678, "12,345.68"), (2.5, "2.5"), (40.0, "40"), (0.00001, "1e-05"), (-7.25, "-7.25")],
 )
 def test_numbers_are_written_for_reading(value: float, text: str) -> None:
-    assert newsvendor._text(value) == text
+    assert order_words._text(value) == text
 
 
 # --- what cannot be used ---------------------------------------------------------------------------------------------

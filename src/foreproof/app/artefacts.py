@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from foreproof.app.artefacts_pairs import PAIR_KEYS, pair_tables
-from foreproof.app.stages import Work
+from foreproof.app.stages import Work, cutoff_of
 from foreproof.core.clock import time_column
 from foreproof.core.digest import digest_bytes, digest_frame, digest_json
 from foreproof.core.predict import CUTOFF, LEVEL, STEP
@@ -39,6 +39,7 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     "examples": (CUTOFF, "role", "example", STEP),
     "orders": (CUTOFF,),
     "order_ranking": (CUTOFF, "rank"),
+    "order_window": (CUTOFF, LEVEL),
     "cost_curve": (CUTOFF, "order_up_to"),
     "voi": (CUTOFF,),
     "replay": (CUTOFF,),
@@ -214,6 +215,7 @@ def _decisions(work: Work) -> dict[str, pl.DataFrame]:
     found = {
         "orders": work.decided.orders.rows,
         "order_ranking": work.decided.lots,
+        "order_window": work.served[cutoff_of(work)].totals,
         "cost_curve": work.decided.curves,
         "voi": work.decided.worth,
         "replay": replayed.rows,

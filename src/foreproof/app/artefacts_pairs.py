@@ -20,6 +20,11 @@ PAIR_KEYS: Mapping[str, tuple[str, ...]] = {
     "reliability_by_month": (CUTOFF, "segment", "bin"),
     "gains": ("segment", "tenth"),
     "base_rates": (CUTOFF, "segment"),
+    "group_scores": ("segment", "metric"),
+    "group_reliability": ("segment", "bin"),
+    "group_gains": ("segment", "tenth"),
+    "group_weights": (CUTOFF, "segment", "model"),
+    "list_beliefs": (CUTOFF,),
     "calibrators": (CUTOFF, "segment", "calibrator"),
     "blend": (CUTOFF, "segment", "model"),
     "mapping": ("group",),
@@ -58,6 +63,7 @@ def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
         found["chances"] = pl.concat([work.chances[c].rows for c in sorted(work.chances, key=ticks)])
         found["calibrators"] = pl.concat([_calibrators(c, one) for c, one in work.chances.items()])
         found["blend"] = pl.concat([_weights(c, one) for c, one in work.chances.items()])
+        found["group_weights"] = pl.concat([group_weights(c, one) for c, one in work.chances.items()])
         found["choices"] = pl.concat([_choices(work, c, one) for c, one in work.chances.items()])
     if work.judged is not None:
         found |= {
@@ -67,6 +73,9 @@ def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
             "reliability_by_month": work.judged.monthly,
             "gains": work.judged.gains,
             "base_rates": work.judged.flags,
+            "group_scores": work.judged.groups.scores,
+            "group_reliability": work.judged.groups.reliability,
+            "group_gains": work.judged.groups.gains,
         }
     if work.challenged is not None:
         found["challenger"] = work.challenged.table
@@ -82,6 +91,7 @@ def pair_tables(work: Work) -> dict[str, pl.DataFrame]:
         chosen = work.listed.chosen
         found |= {
             "list": chosen.rows,
+            "list_beliefs": work.listed.beliefs,
             "list_prices": chosen.prices,
             "list_swaps": chosen.swaps,
             "list_curve": work.listed.curve,
@@ -120,6 +130,21 @@ def _weights(cutoff: Moment, served: PairServed) -> pl.DataFrame:
     return frame.select(_at(cutoff, frame.height), pl.all())
 
 
+def group_weights(cutoff: Moment, served: PairServed) -> pl.DataFrame:
+    """How far each member speaks in the chance of each group of each segment: one alone, or all by the weights of the blend."""
+    chances, weights = served.chances, served.weights
+    rows = []
+    for (segment, group), choice in chances.own.items():
+        of_segment = weights.own.get(segment, weights.weights)
+        blended = weights.fine.get(segment, {}).get(group, of_segment)
+        alone = choice.estimator in weights.members
+        for member, weight in zip(weights.members, blended, strict=True):
+            rows.append((segment, group, member, float(member == choice.estimator) if alone else weight))
+    words = dict.fromkeys(("segment", chances.group, "model"), pl.String())
+    frame = pl.DataFrame(rows, schema={**words, "weight": pl.Float64()}, orient="row")
+    return frame.select(_at(cutoff, frame.height), pl.all())
+
+
 def _choices(work: Work, cutoff: Moment, served: PairServed) -> pl.DataFrame:
     """What each group of each segment believes: policy, estimator, calibrator, how many buyers had settled, and why."""
     plan, table = work.project.propensity, served.chances.table()
@@ -134,4 +159,4 @@ def _at(cutoff: Moment, rows: int) -> pl.Series:
     return time_column(CUTOFF, np.full(rows, ticks(cutoff), dtype=np.int64), integer=isinstance(cutoff, int))
 
 
-__all__ = ["PAIR_KEYS", "pair_tables"]
+__all__ = ["PAIR_KEYS", "group_weights", "pair_tables"]

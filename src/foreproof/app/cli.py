@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,8 +19,9 @@ from foreproof.app.cli_serve import serve_app
 from foreproof.app.cli_watch import watch_app
 from foreproof.app.commands_backup import show_backup, show_restore
 from foreproof.app.commands_settings import show_settings
+from foreproof.app.start import answering
 from foreproof.engine.prequential import FreezeTerms
-from foreproof.errors import BadInput, ForeproofError
+from foreproof.errors import BadInput
 
 Horizon = Annotated[int | None, typer.Option(help="steps ahead, instead of the plan's")]
 Policy = Annotated[str | None, typer.Option(help="one policy of features for every group, instead of the plan's")]
@@ -364,17 +364,10 @@ def demo_smoke(folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("
 
 def main() -> None:
     """The entry point: errors of ours become one line and an exit code; Ctrl-C leaves finished steps to resume from."""
-    try:
-        app()
-    except ForeproofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        at = datetime.now(UTC)
-        print(f"stopped at {at:%H:%M:%S} UTC; run the same command again to go on where it stopped", file=sys.stderr)
-        sys.exit(130)
+    at = datetime.now(UTC)
+    answering(
+        app, stopped=f"stopped (begun at {at:%H:%M:%S} UTC); run the same command again to go on where it stopped"
+    )
 
 
 __all__ = ["app", "main"]

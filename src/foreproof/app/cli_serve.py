@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,15 +30,19 @@ def serve(
 
         from foreproof.app.api import logs
         from foreproof.app.api.app import create_app
+        from foreproof.app.api.routes import need_projects
     except ModuleNotFoundError as error:
         raise MissingExtra("serve", found=f"no module {error.name}", fix="pip install 'foreproof[serve]'") from None
     from foreproof.app.home import open_home
 
     if not 0 < port < 65536:
         raise BadInput("--port", found=str(port), wanted="1 to 65535")
-    opened = open_home(home)
+    opened = open_home(home, projects=need_projects(only or ()))
     logs.configure(opened.settings.log)
     app = create_app(opened, only=only or (), local=host in _LOOPBACK)
+    # What was made until now lives as long as the service: the collector need not walk through it during answers.
+    gc.collect()
+    gc.freeze()
     print(f"serving on http://{host}:{port}/api/v1 (docs: http://{host}:{port}/api/v1/docs)", flush=True)
     logs.say("serving", host=host, port=port)
     # Told to end, it takes no more calls, finishes those under way, writes usage down and closes its stores.

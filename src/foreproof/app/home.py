@@ -103,10 +103,15 @@ class Home:
         return Place(tenant, name, folder, self.environment if alone else _apart(self.environment, tenant, name))
 
 
-def open_home(folder: Path, environment: Mapping[str, str] | None = None) -> Home:
-    """The home of a folder that holds a project, or folders with projects, or tenants. Raises BadInput for another one."""
+def open_home(folder: Path, environment: Mapping[str, str] | None = None, *, projects: bool = True) -> Home:
+    """The home of a folder that holds a project, or folders with projects, or tenants. Raises BadInput for another one.
+
+    projects: whether there has to be one; a service that only decides on what it is given needs none, only the folder.
+    """
     env = os.environ if environment is None else environment
     home = Home(folder, read_service_settings(folder, env), env)
+    if not projects and folder.is_dir():
+        return home
     if not folder.is_dir() or not any(home.places(tenant) for tenant in home.tenants()):
         raise BadInput(
             str(folder),

@@ -34,6 +34,8 @@ _EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _SET = re.compile(r"\s*([\w-]+)\.([\w-]+)\s*(\+=|\*=|=)\s*(.+?)\s*")
 _CHANGES = {"=": "set", "+=": "add", "*=": "times"}
 _SHOWN = 6
+_LONGEST = 200
+"""Bytes of a folder's name; file systems end at 255."""
 _PLAN = {
     "key": ["name"],
     "happened": "made_at",
@@ -117,7 +119,7 @@ def run(project: Project, name: str, *, price: float | None, progress: Progress)
     cutoff = latest_cutoff(plan, database)
     bench = Bench(project.steps, project.settings.workers, progress)
     found = compare(plan, database, scenario, cutoff=cutoff, bench=bench, price=price)
-    folder = project.folder / "scenarios" / re.sub(r"[^\w.-]+", "_", name)
+    folder = folder_of(project.folder, name)
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"path": found.path, "series": found.series, "window": found.window, "orders": found.orders}
     frames |= {"support": found.support, "forecast": found.rows}
@@ -127,10 +129,20 @@ def run(project: Project, name: str, *, price: float | None, progress: Progress)
     entity = list(plan.task.entity)
     digests = {"path": digest_frame(found.path, keys=[*entity, "step"])}
     leaf = project.ledger.append("scenario run", {"name": name, "plan": project.plan.digest, "digests": digests})
+    said = words_of(found, currency=plan.ordering.currency if plan.ordering else "money")
     summary = {"name": name, "cutoff": str(cutoff), "leaf": leaf, "effect": asdict(found.effect), "digests": digests}
+    summary |= {"words": said, "warnings": list(found.warnings)}
     (folder / "scenario.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
     (folder / "index.html").write_text(_page(project, found, cutoff), encoding="utf-8")
     return found, folder / "index.html"
+
+
+def folder_of(project: Path, name: str) -> Path:
+    """Where a scenario's last run lies: a folder below `scenarios`, whatever its name holds."""
+    plain = re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
+    if len(plain.encode()) > _LONGEST:
+        plain = f"{plain[:30]}-{digest_bytes(name.encode())[:12]}"
+    return project / "scenarios" / plain
 
 
 def _load(project: Project, scenario: Scenario, salt: str, *, removed: bool) -> None:
@@ -176,4 +188,4 @@ def _page(project: Project, found: Compared, cutoff: Moment) -> str:
     return str(Environment(autoescape=True).from_string(template).render(**values))
 
 
-__all__ = ["TABLE", "add", "contract", "find", "kept", "overrides_of", "remove", "run"]
+__all__ = ["TABLE", "add", "contract", "find", "folder_of", "kept", "overrides_of", "remove", "run"]

@@ -23,6 +23,7 @@ _FILES = (
 _OF_ORDERS = (
     "orders",
     "order_ranking",
+    "order_window",
     "cost_curve",
     "voi",
     "replay",

@@ -154,8 +154,11 @@ class Curve:
 
     def cost(self, terms: StockTerms, short: float, over: float, holding: float) -> Floats:
         """Expected money of a cycle at each level."""
-        unmet = self.missed if terms.unmet == "lost" else self.owed
-        return holding * self.held + short * unmet + over * self.left
+        return holding * self.held + self.short_cost(terms, short) + over * self.left
+
+    def short_cost(self, terms: StockTerms, short: float) -> Floats:
+        """The part of it that units short make; the rest is of units left over or held."""
+        return short * (self.missed if terms.unmet == "lost" else self.owed)
 
     def fill(self) -> Floats:
         """The share of the cycle's demand that is met from stock; 1 where none is expected."""

@@ -21,6 +21,7 @@ import polars as pl
 
 from foreproof.core.decide import BECAUSE, Beliefs, Decisions, Floats, look_up, parse_beliefs, quantile_arrays
 from foreproof.core.predict import CUTOFF, LEVEL, VALUE
+from foreproof.decisions.order_words import reasons
 from foreproof.errors import BadInput
 
 ORDER, ORDER_UP_TO, TARGET, RATIO, EXPECTED_COST = "order", "order_up_to", "target", "ratio", "expected_cost"
@@ -104,6 +105,15 @@ class Newsvendor:
                 wanted="a held frame with that column, or a number",
             )
         return look_up(beliefs.keys, held, columns=[value], subject="held")[0]
+
+
+def orders_of(beliefs: Beliefs, terms: Mapping[str, Floats], on_hand: Floats, on_order: Floats) -> Decisions:
+    """`Newsvendor.decide` for beliefs that are parsed, and arrays of n numbers: short, over, pack, minimum; units held.
+
+    For many items at once that are no frames yet. Raises BadInput for terms that cannot be used.
+    """
+    _check_terms(terms, subject="newsvendor", keys=beliefs.keys)
+    return _decide(beliefs, terms, (on_hand, on_order), counted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,57 +275,12 @@ def _decide(beliefs: Beliefs, terms: Mapping[str, Floats], stock: tuple[Floats, 
     actions = dict(zip(ACTIONS, (order, position + order, target, ratio, costs), strict=True))
     facts = {**terms, **actions, ON_HAND: stock[0], ON_ORDER: stock[1]}
     facts |= {"need": need, "other": other, "other_cost": other_costs}
-    columns = {name: array.tolist() for name, array in facts.items()}
-    edges = (float(levels[0]), float(levels[-1]))
-    because = [
-        _because(dict(zip(columns, row, strict=True)), edges=edges, counted=counted)
-        for row in zip(*columns.values(), strict=True)
-    ]
+    because = reasons(facts, edges=(float(levels[0]), float(levels[-1])), counted=counted)
     rows = beliefs.keys.with_columns(
         *(pl.Series(name, array, dtype=pl.Float64) for name, array in actions.items()),
         pl.Series(BECAUSE, because, dtype=pl.String),
     )
     return Decisions(beliefs.entity, ACTIONS, rows)
-
-
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-def _because(row: Mapping[str, float], *, edges: tuple[float, float], counted: bool) -> str:
-    """The decision in words and numbers, in the order in which it was made."""
-    n = {name: _text(value) for name, value in row.items()}
-    said = [f"A unit short costs {n['short']} and a unit over {n['over']}: critical ratio {n[RATIO]}."]
-    if row["short"] == 0.0:
-        return f"{said[0]} Being short costs nothing, so nothing is ordered."
-    low, high = edges
-    if low <= row[RATIO] <= high:
-        said.append(f"Demand stays at or below {n[TARGET]} with that probability.")
-    else:
-        where, edge = ("below the lowest", low) if row[RATIO] < low else ("above the highest", high)
-        said.append(
-            f"That lies {where} level of the belief, {_text(edge)}, so the quantile of {_text(edge)}, {n[TARGET]}, "
-            "stands in: the true optimum is not known from these levels."
-        )
-    stock = f"{n[ON_HAND]} on hand and {n[ON_ORDER]} on order" if counted else "No stock was given, so 0 on hand"
-    if row["need"] <= 0.0:
-        said.append(f"{stock}: the need is covered, order nothing.")
-        return " ".join(said)
-    said.append(f"{stock}: {n['need']} needed.")
-    if row[ORDER] != row["other"]:
-        minimum = f", at least {n['minimum']}" if row["minimum"] > 0.0 else ""
-        said.append(
-            f"In packs of {n['pack']}{minimum}: {n[ORDER]} (expected cost {n[EXPECTED_COST]}) "
-            f"against {n['other']} ({n['other_cost']})."
-        )
-    said.append(f"Order {n[ORDER]}." if row[ORDER] > 0.0 else "Order nothing.")
-    return " ".join(said)
-
-
-def _text(value: float) -> str:
-    """A number for reading: thousands apart, four digits of a fraction at most."""
-    if value == 0.0 or abs(value) >= 1e15 or abs(value) < 1e-3:
-        return f"{value:.4g}"
-    return f"{value:,.{2 if abs(value) >= 100 else 4}f}".rstrip("0").rstrip(".")
 
 
 # --- the edge --------------------------------------------------------------------------------------------------------
@@ -389,6 +354,7 @@ __all__ = [
     "critical_ratio",
     "expected_cost",
     "expected_units",
+    "orders_of",
     "quantile_at",
     "recommend_qty",
     "unit_costs",

@@ -37,7 +37,7 @@ class Decided:
     """What to do now. orders: see the policy. The others are empty under a service level without costs.
 
     lots: see `decisions.ranking`. worth: see `decisions.information`. curves: entity columns, `cutoff`, `order_up_to` (21
-    levels about the recommended one), `expected_cost`, `recommended` (flag).
+    levels about the recommended one), `expected_cost`, `short_cost` (the part of it that units short make), `recommended` (flag).
     """
 
     orders: Decisions
@@ -211,7 +211,10 @@ def _curves(ordering: Ordering, paths: Paths, orders: Decisions, held: pl.DataFr
         levels = np.unique(np.append(levels, level))
         found = curve(paths.values[i], levels, lead=terms.lead, window=terms.window)
         money = found.cost(terms, float(costs.short[i]), float(costs.over[i]), float(costs.holding[i]))
-        frame = pl.DataFrame({"order_up_to": levels, "expected_cost": money, "recommended": levels == level})
+        short = found.short_cost(terms, float(costs.short[i]))
+        frame = pl.DataFrame(
+            {"order_up_to": levels, "expected_cost": money, "short_cost": short, "recommended": levels == level}
+        )
         parts.append(paths.keys[[i] * levels.size].hstack(frame))
     return pl.concat(parts)
 

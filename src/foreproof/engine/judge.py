@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -15,11 +15,12 @@ from foreproof.core.predict import CUTOFF
 from foreproof.core.score_binary import reliability
 from foreproof.core.trial import Built
 from foreproof.decisions.listed import gains
+from foreproof.engine.judge_groups import POOLED, GroupsJudged, judge_groups
 from foreproof.engine.pairs import BASE, RAW, P, PairServed
 from foreproof.errors import BadInput
 from foreproof.workloads.propensity import SEGMENT, WHITESPACE, PropensityPlan, check_cutoff
 
-OURS, POOLED, EVERY = "foreproof", "pooled", "all"
+OURS, EVERY = "foreproof", "all"
 _HELD = ("auc", "capture10", "brier", "log_loss")
 _SCORES = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae")
 
@@ -31,7 +32,8 @@ class JudgedPairs:
     scores: `cutoff` (text, `all` for all of them), `segment` (repeat, whitespace, pooled), `who`, `metric`, `value`, `low`,
     `high` (ours over all cutoffs, segments apart; else null), `pairs`, `buyers`. gain: `segment`, `metric`, `against`, `value`,
     `low`, `high`: ours less theirs, paired, accounts drawn. reliability: `segment` and `core.score_binary.reliability`; monthly:
-    the same by `cutoff` (text). gains: `segment`, tenths. flags: `cutoff`, `segment`, `rate`, `buyers`, `flag`.
+    the same by `cutoff` (text). gains: `segment`, tenths. flags: `cutoff`, `segment`, `rate`, `buyers`, `flag`. groups: each
+    group on its own.
     """
 
     scores: pl.DataFrame
@@ -40,6 +42,7 @@ class JudgedPairs:
     monthly: pl.DataFrame
     gains: pl.DataFrame
     flags: pl.DataFrame
+    groups: GroupsJudged = field(default_factory=GroupsJudged)
 
     def value(self, metric: str, *, segment: str = WHITESPACE, who: str = OURS) -> float:
         """One score over all past cutoffs; NaN where it was not judged."""
@@ -84,6 +87,7 @@ def judge_pairs(plan: PropensityPlan, built: Built, served: Mapping[Moment, Pair
         monthly=pl.concat(monthly) if monthly else pl.DataFrame(),
         gains=tenths,
         flags=_flags(judged, plan.task.series.grid),
+        groups=judge_groups(plan, judged),
     )
 
 

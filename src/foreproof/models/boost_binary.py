@@ -102,8 +102,7 @@ class FittedBoostClassifier:
 
     def predict(self, now: Now) -> Prediction:
         """A probability for each row."""
-        rows = served_rows(now)
-        return probabilities(now, rows, np.asarray(self._booster().predict(coded(rows, self.features), num_threads=1)))
+        return self.opened().predict(now)
 
     def contributions(self, now: Now) -> pl.DataFrame:
         """What each feature adds to the log odds of each row; a row adds up to its log odds, with `base`.
@@ -111,16 +110,43 @@ class FittedBoostClassifier:
         Entity columns, cutoff, step, one column a feature, `base`. SHAP values of trees: Lundberg, Erion & Lee (2018).
         `binary_rows.in_probability` turns them into the unit of the prediction.
         """
-        rows = served_rows(now)
-        raw = np.asarray(self._booster().predict(coded(rows, self.features), pred_contrib=True, num_threads=1))
-        return parts_of(now, rows, self.features.names, raw[:, :-1], raw[:, -1])
+        return self.opened().contributions(now)
+
+    def opened(self) -> OpenBoostClassifier:
+        """The same with its trees read once, for whoever asks many times."""
+        return OpenBoostClassifier(self.features, library("lightgbm").Booster(model_str=self.text))
 
     def dump(self) -> Mapping[str, bytes]:
         """LightGBM's text, and the columns as JSON."""
         return {f"{self.model.name}.txt": self.text.encode(), **_columns(self.model.name, self.features)}
 
-    def _booster(self) -> Any:
-        return library("lightgbm").Booster(model_str=self.text)
+
+@dataclass(frozen=True, slots=True)
+class OpenBoostClassifier:
+    """A `FittedBoostClassifier` whose trees lie in memory: it answers alike, and cannot be pickled or dumped."""
+
+    features: Features
+    booster: Any
+
+    def predict(self, now: Now) -> Prediction:
+        """A probability for each row."""
+        rows = served_rows(now)
+        return probabilities(now, rows, np.asarray(self.booster.predict(coded(rows, self.features), num_threads=1)))
+
+    def contributions(self, now: Now) -> pl.DataFrame:
+        """As `FittedBoostClassifier.contributions`."""
+        rows = served_rows(now)
+        names, parts, base = self.parts(self.matrix(rows))
+        return parts_of(now, rows, names, parts, base)
+
+    def matrix(self, rows: pl.DataFrame) -> Floats:
+        """What is read of rows: for whoever asks about the same ones again and again."""
+        return coded(rows, self.features)
+
+    def parts(self, matrix: Floats) -> tuple[tuple[str, ...], Floats, Floats]:
+        """Names of features, what each adds to the log odds (rows x names), and what they start from (rows)."""
+        raw = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=1))
+        return self.features.names, raw[:, :-1], raw[:, -1]
 
 
 def load_boost_classifier(model: BoostClassifier, files: Mapping[str, bytes]) -> FittedBoostClassifier:
@@ -256,6 +282,7 @@ __all__ = [
     "CatClassifier",
     "FittedBoostClassifier",
     "FittedCatClassifier",
+    "OpenBoostClassifier",
     "load_boost_classifier",
     "load_cat_classifier",
 ]

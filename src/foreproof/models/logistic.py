@@ -124,11 +124,20 @@ class FittedLogistic:
         log odds. `binary_rows.in_probability` turns them into the unit of the prediction.
         """
         rows = served_rows(now)
-        encoded, owners = _encoded(rows, self.numbers, self.texts)
-        parts = np.zeros((rows.height, len(self.names)))
-        for place, owner in enumerate(owners):
-            parts[:, self.names.index(owner)] += encoded[:, place] * self.coefficients[place]
-        return parts_of(now, rows, self.names, parts, np.full(rows.height, self.intercept))
+        names, parts, base = self.parts(self.matrix(rows))
+        return parts_of(now, rows, names, parts, base)
+
+    def matrix(self, rows: pl.DataFrame) -> Floats:
+        """What is read of rows: for whoever asks about the same ones again and again."""
+        return _encoded(rows, self.numbers, self.texts)[0]
+
+    def parts(self, matrix: Floats) -> tuple[tuple[str, ...], Floats, Floats]:
+        """Names of features, what each adds to the log odds (rows x names), and what they start from (rows)."""
+        parts = np.zeros((matrix.shape[0], len(self.names)))
+        place_of = {name: place for place, name in enumerate(self.names)}
+        for place, owner in enumerate(_owners(self.numbers, self.texts)):
+            parts[:, place_of[owner]] += matrix[:, place] * self.coefficients[place]
+        return self.names, parts, np.full(matrix.shape[0], self.intercept)
 
     def dump(self) -> Mapping[str, bytes]:
         """Columns and coefficients as canonical JSON."""
@@ -195,7 +204,6 @@ def _encoded(
     check_columns(rows, [column.name for column in texts])
     matrix = numbers_of(rows, [column.name for column in numbers])
     columns: list[Floats] = []
-    owners: list[str] = []
     for place, number in enumerate(numbers):
         missing = np.isnan(matrix[:, place])
         if number.deviation > 0.0:
@@ -203,15 +211,20 @@ def _encoded(
             values = np.log1p(np.maximum(matrix[:, place], 0.0)) if number.logs else matrix[:, place]
             scaled = np.clip((values - number.mean) / number.deviation, -_FAR, _FAR)
             columns.append(np.where(missing, 0.0, scaled))
-            owners.append(number.name)
         if 0.0 < number.missing < 1.0:
             columns.append(missing - number.missing)
-            owners.append(number.name)
     for text in texts:
         columns += list((_flags(rows[text.name], text) - np.array(text.shares)).T)
-        owners += [text.name] * len(text.levels)
     stacked = np.column_stack(columns) if columns else np.zeros((rows.height, 0))
-    return stacked, owners
+    return stacked, _owners(numbers, texts)
+
+
+def _owners(numbers: tuple[NumberColumn, ...], texts: tuple[TextColumn, ...]) -> list[str]:
+    """The feature that each column of the matrix comes from."""
+    found = []
+    for number in numbers:
+        found += [number.name] * (int(number.deviation > 0.0) + int(0.0 < number.missing < 1.0))
+    return found + [text.name for text in texts for _ in text.levels]
 
 
 __all__ = ["FittedLogistic", "Logistic", "NumberColumn", "TextColumn", "load_logistic"]

@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 from foreproof.adapters.service.store import ServiceStore
 from foreproof.app.api.archive import Archive
 from foreproof.app.api.caching import Answers
+from foreproof.app.api.models import ModelShelf
 from foreproof.app.api.published import Published, Shelves
 from foreproof.app.home import Home, Place
 from foreproof.errors import Denied
@@ -41,6 +42,7 @@ class Service:
     operations: Operations
     archive: Archive = field(default_factory=Archive)
     answers: Answers = field(default_factory=Answers)
+    models: ModelShelf = field(default_factory=ModelShelf)
 
 
 @dataclass(frozen=True, slots=True)

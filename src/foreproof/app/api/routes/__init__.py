@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -18,8 +19,7 @@ ALWAYS = frozenset({"health", "tenant"})
 
 def routers(only: Iterable[str] = ()) -> tuple[APIRouter, ...]:
     """The routers of some parts, or of all. Raises BadInput for a part that is not there."""
-    names = sorted(found.name for found in pkgutil.iter_modules(__path__))
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    modules = _modules()
     parts = {str(module.PART) for module in modules}
     wanted = set(only)
     if unknown := sorted(wanted - parts):
@@ -33,4 +33,15 @@ def routers(only: Iterable[str] = ()) -> tuple[APIRouter, ...]:
     return chosen
 
 
-__all__ = ["ALWAYS", "routers"]
+def need_projects(only: Iterable[str]) -> bool:
+    """Whether some of these parts (all, where none is named) answer from projects: not those that say `ALONE`."""
+    alone = {module.PART for module in _modules() if getattr(module, "ALONE", False)}
+    return not only or bool(set(only) - alone - {ALWAYS})
+
+
+def _modules() -> list[Any]:
+    names = sorted(found.name for found in pkgutil.iter_modules(__path__))
+    return [importlib.import_module(f"{__name__}.{name}") for name in names]
+
+
+__all__ = ["ALWAYS", "need_projects", "routers"]
