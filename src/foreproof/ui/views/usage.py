@@ -1,0 +1,97 @@
+"""What was used, by call, job and day, and what it cost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from foreproof.ui import charts, parts, words
+from foreproof.ui.client import Client
+
+TITLE, ICON, ORDER, SECTION = "Usage", ":material/payments:", 80, "Operate"
+_MEASURES = {
+    "price": "price",
+    "calls": "calls",
+    "cpu_seconds": "CPU seconds",
+    "bytes_scanned": "bytes scanned",
+    "bytes_stored": "bytes stored",
+    "rows_predicted": "rows predicted",
+    "tokens_in": "tokens sent to the model",
+    "tokens_out": "tokens from the model",
+}
+_BY = {"call": "by kind of call", "job": "by job", "day": "by day"}
+_ANY_DAYS = 0
+
+
+def render(client: Client) -> None:
+    """Draw the page."""
+    columns = st.columns(3)
+    by = columns[0].segmented_control(
+        "Rows", list(_BY), default="call", key="by", bind=parts.BIND, format_func=_BY.__getitem__, required=True
+    )
+    days = columns[1].selectbox(
+        "Over",
+        [7, 30, 90, _ANY_DAYS],
+        index=1,
+        key="days",
+        bind=parts.BIND,
+        format_func=lambda n: f"the last {n} days" if n else "all of it",
+    )
+    measure = columns[2].selectbox(
+        "Chart of", list(_MEASURES), key="measure", bind=parts.BIND, index=2, format_func=_MEASURES.__getitem__
+    )
+    whole = client.get("/usage", by="day")
+    asked: dict[str, Any] = {"by": by, "from": _since(whole, int(days or 0))}
+    with st.spinner("Adding up"):
+        found = client.get("/usage", **asked)
+    rows = found.get("rows") or []
+    if not rows:
+        parts.empty(
+            "Nothing was used yet",
+            "Calls and jobs are counted from the first one on. Look at a forecast, then come back.",
+        )
+        return
+    _totals(found)
+    name = {"call": "name", "job": "job", "day": "day"}[by]
+    held: dict[str, float] = {}
+    for row in rows:
+        what = str(row.get(name) or row.get("name") or row.get("kind"))
+        held[what] = held.get(what, 0.0) + float(row.get(measure) or 0)
+    ordered = sorted(held.items(), key=lambda one: one[0] if name == "day" else -one[1])
+    bars = [{"what": key, "amount": value} for key, value in ordered[:25]]
+    title = _MEASURES[measure]
+    charts.show(charts.bars(bars, x="amount", y="what", title=title), alt_text=f"{title} {_BY[by]}", key="usage")
+    parts.table(rows, height=380)
+    parts.download(client, "As CSV", "/usage", key="usage_csv", name="usage.csv", format="csv", **asked)
+
+
+def _since(whole: dict[str, Any], days: int) -> str:
+    """The first day that is shown: so many before the newest with any use, so that the page needs no clock of its own."""
+    named = [str(row.get("day") or row.get("name") or "") for row in whole.get("rows") or []]
+    newest = max((at for one in named if (at := words.instant(one)) is not None), default=None)
+    if not days:
+        return "2000-01-01"
+    return f"{newest - timedelta(days=days - 1):%Y-%m-%d}" if newest is not None else ""
+
+
+def _totals(found: dict[str, Any]) -> None:
+    totals = found.get("totals") or {}
+    currency = str(found.get("currency") or "")
+    tiles = []
+    for key, label in _MEASURES.items():
+        value = totals.get(key)
+        if value is None or (key.startswith("tokens") and not value):
+            continue
+        if key == "price":
+            tiles.append(("Price", words.number(value, currency), "by the table of prices in the settings"))
+        elif key.startswith("bytes"):
+            tiles.append((words.plain(label), words.size(value), ""))
+        else:
+            tiles.append((words.plain(label), words.number(value), ""))
+    for start in range(0, len(tiles), 4):
+        parts.tiles(tiles[start : start + 4])
+
+
+__all__ = ["ICON", "ORDER", "SECTION", "TITLE", "render"]
