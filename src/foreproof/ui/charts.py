@@ -96,8 +96,9 @@ def lines(rows: Rows, *, x: str, y: str, by: str = "", titles: tuple[str, str] =
     colours = palette()
     held = frame(rows)
     kind = "T" if pd.api.types.is_datetime64_any_dtype(held[x]) else "Q"
+    whole = bool(pd.api.types.is_integer_dtype(held[x]))
     encoding: dict[str, Any] = {
-        "x": alt.X(f"{_esc(x)}:{kind}", title=titles[0] or None),
+        "x": alt.X(f"{_esc(x)}:{kind}", title=titles[0] or None, axis=alt.Axis(tickMinStep=1) if whole else alt.Axis()),
         "y": alt.Y(f"{_esc(y)}:Q", title=titles[1] or None, scale=alt.Scale(zero=zero)),
         "tooltip": [alt.Tooltip(f"{_esc(name)}", title=name) for name in held.columns],
     }
@@ -118,7 +119,9 @@ def banded(rows: Rows, *, titles: tuple[str, str], limit: float | None = None, z
     colour: Any = alt.Color("curve:N", title=None, scale=alt.Scale(range=colours.series))
     if held["curve"].nunique() == 1:
         colour = alt.value(colours.ours)
-    x = alt.X("x:Q", title=titles[0])
+    at = sorted(set(held["x"]))
+    whole = len(at) <= 12 and all(float(value).is_integer() for value in at)
+    x = alt.X("x:Q", title=titles[0], axis=alt.Axis(values=at, format="d") if whole else alt.Axis())
     y = alt.Y("score:Q", title=titles[1], scale=alt.Scale(zero=zero))
     layers = [
         alt.Chart(held.dropna(subset=["low", "high"]))
@@ -159,43 +162,44 @@ def histogram(values: Sequence[float], marked: float, *, titles: tuple[str, str]
     ).properties(height=260)
 
 
-def spans(rows: Rows, *, x: str, titles: tuple[str, str] = ("", "")) -> Chart:
+def spans(rows: Rows, *, title: str, share: bool = False) -> Chart:
     """Named values with their intervals, one under another. rows: `name`, `value`, and `low`, `high` where they have any."""
     colours = palette()
     held = frame(rows)
-    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=260))
+    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=260, labelOverlap=False))
+    axis = alt.Axis(format=".0%") if share else alt.Axis()
     layers = []
     if {"low", "high"} <= set(held.columns):
         layers.append(
             alt.Chart(held.dropna(subset=["low", "high"]))
             .mark_rule(strokeWidth=5, opacity=0.35, color=colours.ours)
-            .encode(x=alt.X("low:Q", title=titles[0] or x, scale=alt.Scale(zero=False)), x2="high:Q", y=y)
+            .encode(x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False), axis=axis), x2="high:Q", y=y)
         )
     layers.append(
         alt.Chart(held)
         .mark_circle(size=90, color=colours.ours, opacity=1)
         .encode(
-            x=alt.X("value:Q", title=titles[0] or x, scale=alt.Scale(zero=False)),
+            x=alt.X("value:Q", title=title, scale=alt.Scale(zero=False), axis=axis),
             y=y,
             tooltip=list(held.columns),
         )
     )
-    return alt.layer(*layers).properties(height=max(120, 26 * len(held) + 40))
+    return alt.layer(*layers).properties(height=30 * len(held) + 70)
 
 
-def bars(rows: Rows, *, x: str, y: str, title: str, colour: str = "", by: str = "") -> Chart:
-    """Horizontal bars in the order given; by: a column with two or three kinds, named in the legend."""
+def bars(rows: Rows, *, x: str, y: str, title: str, by: str = "", share: bool = False) -> Chart:
+    """Horizontal bars in the order given; by: a column with two or three kinds, named in the legend. share: x in percent."""
     colours = palette()
     held = frame(rows)
     encoding: dict[str, Any] = {
-        "x": alt.X(f"{_esc(x)}:Q", title=title),
-        "y": alt.Y(f"{_esc(y)}:N", title=None, sort=None, axis=alt.Axis(labelLimit=300)),
+        "x": alt.X(f"{_esc(x)}:Q", title=title, axis=alt.Axis(format=".0%") if share else alt.Axis()),
+        "y": alt.Y(f"{_esc(y)}:N", title=None, sort=None, axis=alt.Axis(labelLimit=300, labelOverlap=False)),
         "tooltip": [alt.Tooltip(_esc(name), title=name) for name in held.columns],
     }
     if by:
         encoding["color"] = alt.Color(f"{_esc(by)}:N", title=None, scale=alt.Scale(range=colours.series))
-    mark: dict[str, Any] = {} if by else {"color": colour or colours.ours}
-    return alt.Chart(held).mark_bar(**mark).encode(**encoding).properties(height=max(100, 24 * len(held) + 40))
+    mark: dict[str, Any] = {} if by else {"color": colours.ours}
+    return alt.Chart(held).mark_bar(**mark).encode(**encoding).properties(height=30 * len(held) + 70)
 
 
 def signed(rows: Rows, *, x: str, y: str, title: str) -> Chart:
@@ -212,14 +216,16 @@ def calibration(rows: Rows, *, said: str, seen: str, count: str = "") -> Chart:
     """What was said against what was seen, with the diagonal on which both are equal."""
     colours = palette()
     held = frame(rows)
-    top = max(float(held[said].max()), float(held[seen].max()), 0.01) * 1.08
+    ends = [held[name].max() for name in (said, seen, "high") if name in held.columns]
+    top = min(1.0, max(0.01, *(float(end) for end in ends)) * 1.05)
     scale = alt.Scale(domain=[0, top])
+    share = alt.Axis(format=".0%")
     diagonal = (
         alt.Chart(pd.DataFrame({"a": [0.0, top], "b": [0.0, top]}))
         .mark_line(color=colours.quiet, strokeDash=[5, 4])
         .encode(
-            x=alt.X("a:Q", scale=scale, title="chance that was said"),
-            y=alt.Y("b:Q", scale=scale, title="share that bought"),
+            x=alt.X("a:Q", scale=scale, title="chance that was said", axis=share),
+            y=alt.Y("b:Q", scale=scale, title="share that came true", axis=share),
         )
     )
     layers = [diagonal]
@@ -273,7 +279,7 @@ def dumbbell(rows: Rows, *, names: tuple[str, str], title: str) -> Chart:
     """Two values of each name joined by a line. rows: `name`, `a`, `b`."""
     colours = palette()
     held = frame(rows)
-    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=300))
+    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=300, labelOverlap=False))
     long = held.melt(id_vars=["name"], value_vars=["a", "b"], var_name="which", value_name="value")
     long["which"] = long["which"].map({"a": names[0], "b": names[1]})
     scale = alt.Scale(domain=list(names), range=[colours.other, colours.ours])
@@ -290,7 +296,7 @@ def dumbbell(rows: Rows, *, names: tuple[str, str], title: str) -> Chart:
             shape=alt.Shape("which:N", title=None, legend=None),
             tooltip=["name", "which", "value"],
         ),
-    ).properties(height=max(120, 26 * len(held) + 60))
+    ).properties(height=30 * len(held) + 90)
 
 
 def with_mark(chart: Chart, at: float, text: str) -> Chart:
@@ -304,23 +310,6 @@ def with_mark(chart: Chart, at: float, text: str) -> Chart:
             x="place:Q", text="words"
         ),
     )
-
-
-def share_bar(rows: Rows) -> Chart:
-    """One bar cut by outcome. rows: `checks`, `outcome`."""
-    colours = palette()
-    scale = alt.Scale(
-        domain=["passed", "failed", "not proven", "not applicable"],
-        range=[colours.good, colours.bad, colours.other, colours.quiet],
-    )
-    held = frame([{**row, "place": place} for place, row in enumerate(rows)])
-    base = alt.Chart(held).encode(
-        x=alt.X("checks:Q", stack="zero", axis=None), order="place:Q", tooltip=["outcome", "checks"]
-    )
-    bar = base.mark_bar(height=18).encode(
-        color=alt.Color("outcome:N", title=None, scale=scale, legend=alt.Legend(orient="top", direction="horizontal"))
-    )
-    return bar.properties(height=24)
 
 
 def _esc(name: str) -> str:
@@ -349,7 +338,6 @@ __all__ = [
     "lines",
     "palette",
     "rule",
-    "share_bar",
     "show",
     "signed",
     "spans",

@@ -11,6 +11,15 @@ from foreproof.ui.client import ApiError, Client, connect
 from foreproof.ui.settings import PageSettings, read_page_settings
 from foreproof.ui.views import View, views
 
+# Drawn here: a named icon would be fetched from another host.
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="11" fill="#0072B2"/>'
+    '<path d="M6.5 12.5l3.8 3.8 7.2-8" fill="none" stroke="#fff" stroke-width="2.6"/></svg>'
+)
+_STYLE = """<style>
+.stMainBlockContainer {padding-top: 2.5rem; padding-bottom: 3rem}
+[data-testid="stMetricValue"] {font-size: 1.6rem}
+</style>"""
 _LOG = logging.getLogger("foreproof.ui")
 
 
@@ -21,7 +30,7 @@ def _client(settings: PageSettings) -> Client:
 
 def main() -> None:
     """Draw the page that the address names."""
-    st.set_page_config(page_title="Foreproof", page_icon=":material/verified:", layout="wide")
+    st.set_page_config(page_title="Foreproof", page_icon=_ICON, layout="wide")
     client = _client(read_page_settings())
     sections: dict[str, list[st.Page]] = {}
     pages = {}
@@ -36,7 +45,7 @@ def main() -> None:
 
 def _shown(view: View, client: Client):  # type: ignore[no-untyped-def]  # streamlit wants a plain function
     def draw() -> None:
-        st.html("<style>.stMainBlockContainer {padding-top: 2.5rem; padding-bottom: 3rem}</style>")
+        st.html(_STYLE)
         st.title(view.title, anchor=False)
         try:
             view.render(client)

@@ -38,7 +38,7 @@ def _curve(found: dict[str, Any], unit: str) -> None:
     if at is not None:
         tiles.append(("Expected cost there", words.number(at["expected_cost"]), "money, of units short and units over"))
     parts.tiles(tiles)
-    names = {"expected_cost": "expected cost", "short_cost": "of units short", "over_cost": "of units over"}
+    names = {"short_cost": "of units short", "over_cost": "of units over", "expected_cost": "expected cost"}
     rows = [
         {"order up to": one["order_up_to"], "money": one[key], "cost": label}
         for one in points

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
-from foreproof.ui import words
+from foreproof.ui import charts, words
 from foreproof.ui.client import ApiError, Client
 
 BIND: Literal["query-params"] = "query-params"
@@ -186,9 +186,29 @@ def items(found: Any) -> list[Any]:
 
 
 def tiles(found: Sequence[tuple[str, str, str]]) -> None:
-    """Large figures side by side: label, value, what it is."""
-    for column, (label, value, note) in zip(st.columns(len(found)), found, strict=True):
-        column.metric(label, value, help=note or None, border=True)
+    """Large figures side by side: label, value, and under it what it is; more than five stand in rows of equal length."""
+    rows = max(1, -(-len(found) // 5))
+    wide = -(-len(found) // rows)
+    for start in range(0, len(found), wide):
+        for column, (label, value, note) in zip(st.columns(wide), found[start : start + wide], strict=False):
+            with column.container(border=True, height="stretch", gap=None):
+                st.metric(label, value)
+                if note:
+                    st.caption(escape(note))
+
+
+def outcomes(counts: Mapping[str, int]) -> None:
+    """One bar cut by outcome, with the counts in words under it."""
+    held = [(name, counts[name]) for name in MARKS if counts.get(name)]
+    said = ", ".join(f"{count} {name}" for name, count in held)
+    colours = charts.palette()
+    shades = dict(zip(MARKS, (colours.good, colours.bad, colours.other, colours.quiet), strict=True))
+    bars = "".join(
+        f'<div style="flex:{count};background:{shades[name]}" title="{count} {name}"></div>' for name, count in held
+    )
+    style = "display:flex;gap:2px;height:12px;border-radius:6px;overflow:hidden"
+    st.html(f'<div role="img" aria-label="{said}" style="{style}">{bars}</div>')
+    st.caption(f"Checks: {said}")
 
 
 def tabs(drawers: Mapping[str, Callable[[], None]]) -> None:
@@ -228,6 +248,7 @@ __all__ = [
     "items",
     "link",
     "outcome",
+    "outcomes",
     "problem",
     "projects",
     "provenance",

@@ -29,7 +29,7 @@ def _curve(points: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any
 def _permutation(found: Evidence, _: Any) -> Drawn:
     yield (
         charts.histogram(found["null"], float(found["score"]), titles=("score of the probe", "permutations")),
-        "Grey: scores after labels were exchanged between whole entities. The line: the true labels, right of it all if there is a signal.",
+        "Grey: scores after labels were exchanged between whole entities. The line, the true labels, lies to their right.",
     )
 
 
@@ -83,7 +83,7 @@ def _scores(words: str, names: Mapping[str, str] | None = None) -> Callable[[Evi
             }
             for row in found["scores"]
         ]
-        yield charts.spans(rows, x="score", titles=("score", "")), words
+        yield charts.spans(rows, title="score"), words
 
     return draw
 

@@ -80,9 +80,9 @@ def _kept(api: Client, one: Mapping[str, Any]) -> None:
                 parts.link("jobs", "See how it goes", project=api.project, job=str(answer["job"]))
             elif answer:
                 st.rerun()
-        if st.button("Remove it", key="remove_scenario", icon=":material/delete:"):
-            if parts.attempt(lambda: api.delete(f"/scenarios/{part(name)}")) is not None:
-                st.rerun()
+        gone = st.button("Remove it", key="remove_scenario", icon=":material/delete:")
+        if gone and parts.attempt(lambda: api.delete(f"/scenarios/{part(name)}")) is not None:
+            st.rerun()
 
 
 def _said(change: Mapping[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 MISSING = "-"
+_LETTERS = frozenset(["mase", "wape", "owa", "auc", "pr_auc", "mae", "rmse", "smape", "mape", "psi", "ks"])
 _AGES = (("year", 365.25 * 86400), ("month", 30.44 * 86400), ("day", 86400.0), ("hour", 3600.0), ("minute", 60.0))
 
 
@@ -93,7 +95,11 @@ def size(count: Any) -> str:
 
 
 def plain(name: str) -> str:
-    """A field's name as words: `data_age_seconds` becomes `Data age seconds`."""
+    """A field's name as words: `data_age_seconds` becomes `Data age seconds`, `mase` MASE, `lift10` Lift at 10%."""
+    if name.lower() in _LETTERS:
+        return name.upper().replace("_", "-")
+    if found := re.fullmatch(r"(coverage|lift|capture|msis)(\d+)", name):
+        return f"{found[1].capitalize()} {'at ' if found[1] in ('lift', 'capture') else ''}{found[2]}%"
     said = name.replace("_", " ").strip()
     return said[:1].upper() + said[1:]
 

@@ -111,7 +111,7 @@ def _list(api: Client, items: Items, asked: Mapping[str, Any], found: Mapping[st
         for place, row in enumerate(shown, 1)
     ]
     charts.show(
-        charts.spans(rows, x="chance", titles=("chance of a purchase, with its 95% interval", "")),
+        charts.spans(rows, title="chance of a purchase, with its 95% interval", share=True),
         alt_text="Chances of the first accounts of the list",
         key="list_chart",
     )
@@ -141,7 +141,8 @@ def _list(api: Client, items: Items, asked: Mapping[str, Any], found: Mapping[st
 
 def _reasons(row: Mapping[str, Any]) -> str:
     said = row.get("reasons") or row.get("because") or ""
-    return "; ".join(map(str, said)) if isinstance(said, list) else str(said)
+    # The first part repeats rank, chance and worth, which stand beside it.
+    return "; ".join(map(str, said[1:] or said)) if isinstance(said, list) else str(said)
 
 
 def _why(api: Client, items: Items) -> None:

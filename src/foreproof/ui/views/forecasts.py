@@ -74,7 +74,7 @@ def _controls(names: Sequence[str], most: int) -> tuple[str, int, int, int]:
         history = st.selectbox(
             "History shown",
             [28, 90, 180, 365],
-            index=1,
+            index=0 if most <= 7 else 1,
             key="history",
             bind=parts.BIND,
             format_func=lambda count: f"{count} steps",

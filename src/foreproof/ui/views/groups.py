@@ -80,8 +80,7 @@ def _figures(found: Mapping[str, Any]) -> None:
         tiles.append(("Yield of the first tenth", words.percent(found["yield"]), "share of those called that bought"))
     if len(tiles) < 3:
         st.info("Nobody bought here, or everybody did: there is nothing to rank.", icon=":material/info:")
-    for start in range(0, len(tiles), 4):
-        parts.tiles(tiles[start : start + 4])
+    parts.tiles(tiles)
 
 
 def _reliability(rows: Rows) -> None:
@@ -109,7 +108,7 @@ def _thresholds(rows: Rows, rate: float | None) -> None:
     st.markdown("**Where to end a list: threshold, yield and capture**")
     if rows:
         bars = [{"best share": f"{row['share']:.0%}", "yield": row["yield"], "capture": row["capture"]} for row in rows]
-        chart = charts.bars(bars, x="yield", y="best share", title="yield: share of that tenth that bought")
+        chart = charts.bars(bars, x="yield", y="best share", title="yield: share of that tenth that bought", share=True)
         if rate:
             chart = charts.with_mark(chart, float(rate), f"base rate {words.percent(rate)}")
         charts.show(chart, alt_text="Yield of each tenth", key="yield")

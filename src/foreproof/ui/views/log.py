@@ -72,7 +72,7 @@ def _verified(api: Client, head: Mapping[str, Any], leaf: int, size: int) -> Non
         st.markdown(f"**Is leaf {leaf} in the log of {size} leaves?**")
         if holds:
             st.success(
-                f"Yes: its hash and {words.many(len(path), 'neighbour')} lead to the root that is signed. Worked out on this page.",
+                f"Yes: its hash and {words.many(len(path), 'neighbour')} lead to the signed root. Worked out on this page.",
                 icon=":material/verified:",
             )
         else:

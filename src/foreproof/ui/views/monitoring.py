@@ -31,8 +31,8 @@ def render(client: Client) -> None:
             st.markdown(f"- {parts.escape(str(line))}")
         parts.empty(
             "No outcome has come yet",
-            f"{words.many(waiting, 'prediction')} of this project wait for what will have happened. Load the new facts, then let a job "
-            "score them:",
+            f"{words.many(waiting, 'prediction')} of this project wait for what will have happened. "
+            "Load the new facts, then let a job score them:",
             "foreproof load   # then POST /api/v1/jobs with kind score_outcomes, or the page Jobs",
         )
         parts.link("jobs", "Score outcomes on the page Jobs", project=api.project)
@@ -67,8 +67,7 @@ def _figures(here: Mapping[str, Any], scored: int, waiting: int) -> None:
     for name, value in list((here.get("scores") or {}).items()):
         if isinstance(value, int | float) and name != "coverage":
             tiles.append((words.plain(name), words.number(float(value)), "of the outcomes that came"))
-    for start in range(0, min(len(tiles), 8), 4):
-        parts.tiles(tiles[start : start + 4])
+    parts.tiles(tiles[:10])
     thresholds = here.get("thresholds") or {}
     if isinstance(thresholds, Mapping) and thresholds:
         said = ", ".join(f"{words.plain(str(key)).lower()} {value}" for key, value in thresholds.items())

@@ -7,11 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from foreproof.ui import charts, parts, words
+from foreproof.ui import parts, words
 from foreproof.ui.client import Client
 
 TITLE, ICON, ORDER, SECTION = "Overview", ":material/dashboard:", 0, "Plan"
-_ORDER = ("passed", "failed", "not proven", "not applicable")
 _LINKS = {
     "forecast": (("forecasts", "Forecasts and orders"), ("proof", "Proof"), ("monitoring", "Monitoring")),
     "propensity": (("accounts", "Whom to call"), ("groups", "Groups"), ("proof", "Proof")),
@@ -67,7 +66,7 @@ def _project(one: Mapping[str, Any]) -> None:
         if served:
             parts.provenance(served)
             _kpis(one)
-            _verdicts(one)
+            parts.outcomes(one.get("verdicts") or {})
         else:
             st.warning("Nothing is served: no run of this project was proven yet.", icon=":material/visibility_off:")
             st.code(f"foreproof run -C {name}", language="bash")
@@ -95,26 +94,13 @@ def _kpis(one: Mapping[str, Any]) -> None:
             {"name": key, "value": value, "unit": "", "words": "score of past cutoffs"}
             for key, value in (one.get("scores") or {}).items()
         ]
-    for start in range(0, len(kpis), 4):
-        parts.tiles(
-            [
-                (
-                    words.plain(str(kpi["name"])),
-                    words.number(kpi.get("value"), str(kpi.get("unit") or "")),
-                    str(kpi.get("words") or ""),
-                )
-                for kpi in kpis[start : start + 4]
-            ]
-        )
-
-
-def _verdicts(one: Mapping[str, Any]) -> None:
-    counts = one.get("verdicts") or {}
-    rows = [{"checks": int(counts[key]), "outcome": key, "row": "checks"} for key in _ORDER if counts.get(key)]
-    if rows:
-        charts.show(
-            charts.share_bar(rows), alt_text=", ".join(f"{row['checks']} checks {row['outcome']}" for row in rows)
-        )
+    tiles = []
+    for kpi in kpis:
+        unit = str(kpi.get("unit") or "")
+        value = words.number(kpi.get("value"), unit if unit in ("share", "%") else "")
+        said = "" if unit in ("share", "%", "ratio", "money") else f"{unit}: "
+        tiles.append((words.plain(str(kpi["name"])), value, f"{said}{kpi.get('words') or ''}"))
+    parts.tiles(tiles)
 
 
 __all__ = ["ICON", "ORDER", "SECTION", "TITLE", "render"]

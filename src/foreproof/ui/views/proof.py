@@ -76,7 +76,7 @@ def _figures(verdicts: Verdicts) -> None:
     tiles = [
         ("Checks passed", f"{outcomes.count('passed')} of {len(verdicts)}", "each check is one question to the run"),
         ("Failed", str(outcomes.count("failed")), "what an honest prediction cannot have"),
-        ("Planted faults caught", f"{caught} of {len(tried)}", "a check that misses its own fault proves nothing"),
+        ("Faults caught", f"{caught} of {len(tried)}", "planted ones; a check that misses its own proves nothing"),
     ]
     for one in verdicts:
         inflation = (one.get("evidence") or {}).get("inflation")
@@ -85,15 +85,10 @@ def _figures(verdicts: Verdicts) -> None:
             tiles.append(("Replay inflation", words.number(float(inflation["estimate"])), note))
         if "looks" in (one.get("evidence") or {}):
             tiles.append(
-                ("Looks at this hold-out", str(one["evidence"]["looks"]), "how often these outcomes were judged")
+                ("Looks", str(one["evidence"]["looks"]), "how often these outcomes were judged, this time included")
             )
     parts.tiles(tiles[:5])
-    counts = [
-        {"checks": outcomes.count(key), "outcome": key} for key in ("passed", "failed", "not proven", "not applicable")
-    ]
-    charts.show(
-        charts.share_bar([row for row in counts if row["checks"]]), alt_text="Checks by outcome", key="outcomes"
-    )
+    parts.outcomes({name: outcomes.count(name) for name in _RANK})
 
 
 def _badges(verdicts: Verdicts) -> None:
@@ -236,7 +231,7 @@ def _drift(verdicts: Verdicts) -> None:
             for row in drift[:15]
         ]
         charts.show(
-            charts.spans(rows, x="distance", titles=("distance of the last month from those before (0: the same)", "")),
+            charts.spans(rows, title="distance of the last month from those before (0: the same)"),
             alt_text="Drift of features",
             key="drift_chart",
         )

@@ -39,7 +39,7 @@ def render(client: Client) -> None:
     run = str(run or ids[start])
     parts.tabs(
         {
-            "Card": lambda: _card(api, run),
+            "Card": lambda: _card(api, run, next(row for row in runs if row["run"] == run).get("scores") or {}),
             "Difference": lambda: _difference(api, run, ids, served),
             "Tables": lambda: _tables(api, run),
             "Files": lambda: _files(api, run),
@@ -73,7 +73,7 @@ def _table(runs: Sequence[Row]) -> None:
     parts.table(rows, height=min(320, 38 + 35 * len(rows)))
 
 
-def _card(api: Client, run: str) -> None:
+def _card(api: Client, run: str, scores: Mapping[str, Any]) -> None:
     cards = parts.attempt(lambda: parts.items(api.get("/cards", run=run)), missing="This run wrote no cards.")
     if not cards:
         st.caption(":material/info: This run judged nothing, so it wrote no card.")
@@ -93,6 +93,8 @@ def _card(api: Client, run: str) -> None:
         st.badge(f"data to {words.day(card.get('cutoff'))}", icon=":material/event:", color="gray")
     st.write(card.get("intended", ""))
     figures = [one for one in card.get("figures") or [] if one.get("value") is not None]
+    # Those of the run's headline first: a card lists all, by name.
+    figures.sort(key=lambda one: one["name"] not in scores)
     if figures:
         parts.tiles([_figure(one) for one in figures[:5]])
         if len(figures) > 5:
@@ -104,8 +106,11 @@ def _card(api: Client, run: str) -> None:
         parts.table([{"what": key, "how": str(value)} for key, value in (card.get("made") or {}).items()])
     with right:
         st.markdown("**What it cannot do**")
-        for line in card.get("limits") or ["no limit was found by the checks"]:
-            st.markdown(f"- {parts.escape(str(line))}")
+        limits = card.get("limits") or ["no limit was found by the checks"]
+        st.markdown("\n".join(f"- {parts.escape(str(line))}" for line in limits[:6]))
+        if len(limits) > 6:
+            with st.expander(f"{len(limits) - 6} more"):
+                st.markdown("\n".join(f"- {parts.escape(str(line))}" for line in limits[6:]))
     for title, rows in (card.get("tables") or {}).items():
         if rows:
             with st.expander(words.plain(title)):
@@ -251,7 +256,7 @@ def _restore(api: Client, run: str, served: str, row: Row) -> None:
             st.success(f"{run} is served now.")
         return
     st.write(
-        "Its proof did not pass. It can be served only by a name and a reason, which go into the log and stand beside every answer."
+        "Its proof did not pass. It can be served only by a name and a reason, which the log keeps and every answer tells."
     )
     with st.form("override"):
         name = st.text_input("Who decides")

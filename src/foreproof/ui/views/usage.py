@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -58,13 +59,20 @@ def render(client: Client) -> None:
     held: dict[str, float] = {}
     for row in rows:
         what = str(row.get(name) or row.get("name") or row.get("kind"))
+        what = f"overhead: {what}" if row.get("kind") == "overhead" else what
         held[what] = held.get(what, 0.0) + float(row.get(measure) or 0)
     ordered = sorted(held.items(), key=lambda one: one[0] if name == "day" else -one[1])
     bars = [{"what": key, "amount": value} for key, value in ordered[:25]]
     title = _MEASURES[measure]
     charts.show(charts.bars(bars, x="amount", y="what", title=title), alt_text=f"{title} {_BY[by]}", key="usage")
-    parts.table(rows, height=380)
+    parts.table(_shown(rows), height=min(380, 38 + 35 * len(rows)))
     parts.download(client, "As CSV", "/usage", key="usage_csv", name="usage.csv", format="csv", **asked)
+
+
+def _shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without columns that say nothing, names as words."""
+    told = [key for key in rows[0] if key != "tenant" and any(row.get(key) for row in rows)]
+    return [{words.plain(key): row.get(key) for key in told} for row in rows]
 
 
 def _since(whole: dict[str, Any], days: int) -> str:
@@ -90,8 +98,7 @@ def _totals(found: dict[str, Any]) -> None:
             tiles.append((words.plain(label), words.size(value), ""))
         else:
             tiles.append((words.plain(label), words.number(value), ""))
-    for start in range(0, len(tiles), 4):
-        parts.tiles(tiles[start : start + 4])
+    parts.tiles(tiles)
 
 
 __all__ = ["ICON", "ORDER", "SECTION", "TITLE", "render"]
