@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -43,29 +44,36 @@ def main() -> None:
     _caller(client)
 
 
-def _shown(view: View, client: Client):  # type: ignore[no-untyped-def]  # streamlit wants a plain function
+def _shown(view: View, client: Client) -> Callable[[], None]:
+    """What Streamlit calls to draw a page: it takes no argument."""
+
     def draw() -> None:
-        st.html(_STYLE)
-        st.title(view.title, anchor=False)
-        try:
-            view.render(client)
-        except parts.Finished:
-            return
-        except ApiError as error:
-            parts.problem(error)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            # The two sides may be of different versions; the reader gets words, the log gets the trace.
-            _LOG.exception("page %s", view.name)
-            parts.problem(
-                ApiError(
-                    "The service answered with something this page does not understand.",
-                    status=1,
-                    found=f"{type(error).__name__}: {error}",
-                    fix="run foreproof serve and foreproof ui from the same version",
-                )
-            )
+        guarded(view, client)
 
     return draw
+
+
+def guarded(view: View, client: Client) -> None:
+    """Draw a page; an error of the API stands on it in words."""
+    st.html(_STYLE)
+    st.title(view.title, anchor=False)
+    try:
+        view.render(client)
+    except parts.Finished:
+        return
+    except ApiError as error:
+        parts.problem(error)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        # The two sides may be of different versions; the reader gets words, the log gets the trace.
+        _LOG.exception("page %s", view.name)
+        parts.problem(
+            ApiError(
+                "The service answered with something this page does not understand.",
+                status=1,
+                found=f"{type(error).__name__}: {error}",
+                fix="run foreproof serve and foreproof ui from the same version",
+            )
+        )
 
 
 def _caller(client: Client) -> None:
@@ -84,4 +92,4 @@ def _caller(client: Client) -> None:
 if __name__ == "__main__":
     main()
 
-__all__ = ["main"]
+__all__ = ["guarded", "main"]
