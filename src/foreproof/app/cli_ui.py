@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from foreproof.app.configuration import merged
 from foreproof.errors import BadInput, MissingExtra
 
 ui_app = typer.Typer()
+URL = "FOREPROOF_API_URL"
 _OPTIONS = (
     ("server.headless", "true"),
     ("server.fileWatcherType", "none"),
@@ -50,7 +53,9 @@ def ui(
     main = find_spec("foreproof.ui.main")
     if main is None or main.origin is None:
         raise MissingExtra("ui", found="no pages in this installation", fix="pip install 'foreproof[ui]'")
-    environment = {**os.environ, **({"FOREPROOF_API_URL": api} if api else {})}
+    # The key stands in the environment alone, and reaches the pages with it; the address may stand in a settings file.
+    address = api or merged(Path(), os.environ).get(URL, "")
+    environment = {**os.environ, **({URL: address} if address else {})}
     options = [word for name, value in _OPTIONS for word in (f"--{name}", value)]
     listening = ["--server.address", host, "--server.port", str(port)]
     print(f"pages on http://{host}:{port}", flush=True)
@@ -62,4 +67,4 @@ def ui(
     raise typer.Exit(code)
 
 
-__all__ = ["ui_app"]
+__all__ = ["URL", "ui_app"]

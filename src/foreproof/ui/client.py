@@ -20,7 +20,7 @@ from foreproof.ui.settings import PageSettings
 PREFIX = "/api/v1"
 TIMEOUT = httpx.Timeout(30.0, connect=3.0)
 _WAITS = (0.3, 1.0)
-_FRESH = 3.0
+_FRESH, _BRIEF = 3.0, 0.5
 _KEPT = 256
 
 Json = Any
@@ -77,8 +77,8 @@ class _Kept:
 class Client:
     """Calls of one key, about one project where `project` names it.
 
-    An answer with an ETag is not asked for again for three seconds, and after that only confirmed. 503 and lost connections are
-    tried three times; writes carry a key of idempotency, so a second try cannot act twice.
+    An answer with an ETag is not asked for again for three seconds, and after that only confirmed; one without is good for half a
+    second, in which a page may need it twice. 503 and lost connections are tried three times; writes carry a key of idempotency, so a second try cannot act twice.
     """
 
     http: httpx.Client
@@ -100,7 +100,7 @@ class Client:
         query = self._query(params)
         address = str(httpx.URL(path, params=query))
         kept = self._kept.get(address)
-        if kept is not None and kept[0] and time.monotonic() - kept[1] < _FRESH:
+        if kept is not None and time.monotonic() - kept[1] < (_FRESH if kept[0] else _BRIEF):
             return kept[2]
         headers = {"If-None-Match": kept[0]} if kept is not None and kept[0] else {}
         answer = self._send("GET", path, params=query, headers=headers)
