@@ -78,7 +78,8 @@ class Client:
     """Calls of one key, about one project where `project` names it.
 
     An answer with an ETag is not asked for again for three seconds, and after that only confirmed; one without is good for half a
-    second, in which a page may need it twice. 503 and lost connections are tried three times; writes carry a key of idempotency, so a second try cannot act twice.
+    second, in which a page may need it twice. 503 and lost connections are tried three times; writes carry a key of idempotency,
+    so a second try cannot act twice.
     """
 
     http: httpx.Client
