@@ -72,7 +72,7 @@ def manifest(home: Path, project: str) -> dict[str, Any]:
 def test_the_overview_shows_what_is_served_and_leads_to_it(tab: Page, site: str, home: Path) -> None:
     visit(tab, site, "Overview")
     for project in ("forecast", "propensity"):
-        expect(tab.get_by_text(f"run {served(home, project)[0]}")).to_be_visible()
+        expect(tab.get_by_text(f"run {served(home, project)[0]}").first).to_be_visible()
     wape = words.number(manifest(home, "forecast")["scores"]["wape"], "share")
     expect(tab.get_by_text(wape, exact=True)).to_be_visible()
     outcomes = [verdict["outcome"] for verdict in manifest(home, "forecast")["verdicts"]]
@@ -108,12 +108,12 @@ def test_a_list_is_solved_again_under_another_capacity_and_says_why(tab: Page, s
     visit(tab, f"{site}/accounts", "Accounts")
     first = table(home, "propensity", "list").sort("rank").row(0, named=True)
     expect(tab.get_by_text(words.percent(first["p"]), exact=True).first).to_be_visible()
-    calls = tab.get_by_label("Calls at most")
+    calls = tab.get_by_role("spinbutton", name="Calls at most")
     calls.fill("5")
     calls.press("Enter")
     expect(tab.get_by_text("solved again under your limits")).to_be_visible()
     kept(tab, "Accounts", capacity="5")
-    expect(tab.get_by_label("Calls at most")).to_have_value("5")
+    expect(tab.get_by_role("spinbutton", name="Calls at most")).to_have_value("5")
     tab.get_by_role("tab", name="Why this account").click()
     expect(tab.get_by_text("On the list because:")).to_be_visible()
     kept(tab, "Accounts", tab="Why+this+account", capacity="5")
@@ -138,7 +138,7 @@ def test_the_proof_shows_every_verdict_its_control_and_its_curves(tab: Page, sit
     passed = sum(verdict["outcome"] == "passed" for verdict in verdicts)
     expect(tab.get_by_text(f"{passed} of {len(verdicts)}", exact=True).first).to_be_visible()
     psi = next(verdict["figure"] for verdict in verdicts if verdict["name"] == "expected against realised")
-    expect(tab.get_by_text(re.compile(f"PSI {re.escape(words.number(psi))}"))).to_be_visible()
+    expect(tab.get_by_text(re.compile(f"PSI {re.escape(words.number(psi))}")).first).to_be_visible()
     tab.get_by_role("tab", name="Curves").click()
     for name in ("Permutation", "Cliff", "Shift grid"):
         expect(tab.get_by_text(name, exact=True).first).to_be_visible()
@@ -179,7 +179,7 @@ def test_a_job_is_started_and_cancelled(tab: Page, site: str) -> None:
 
 def test_usage_counts_the_calls_of_these_pages(tab: Page, site: str) -> None:
     visit(tab, f"{site}/", "Overview")
-    visit(tab, f"{site}/usage?by=call&measure=calls", "Usage")
+    visit(tab, f"{site}/usage?by=call&measure=calls&days=7", "Usage")
     expect(tab.get_by_text("Calls", exact=True).first).to_be_visible()
     expect(tab.get_by_text("CPU seconds", exact=True).first).to_be_visible()
 
@@ -188,7 +188,7 @@ def test_the_log_is_verified_on_the_page_leaf_by_leaf(tab: Page, site: str) -> N
     visit(tab, f"{site}/log?project=forecast", "Log")
     expect(tab.get_by_text("signed by the log's key: checked here")).to_be_visible()
     expect(tab.get_by_text("lead to the signed root")).to_be_visible()
-    leaf = tab.get_by_label("Leaf to verify")
+    leaf = tab.get_by_role("spinbutton", name="Leaf to verify")
     leaf.fill("0")
     leaf.press("Enter")
     expect(tab.get_by_text("Is leaf 0 in the log of")).to_be_visible()
@@ -200,7 +200,7 @@ def test_the_copilot_answers_with_its_sources(tab: Page, site: str) -> None:
     visit(tab, f"{site}/copilot?project=forecast", "Copilot")
     tab.get_by_role("button", name="Summarize").click()
     expect(tab.get_by_text(re.compile(r"Sources: [1-9]\d* fact"))).to_be_visible()
-    question = tab.get_by_label("Question")
+    question = tab.get_by_role("textbox", name="Question")
     question.fill("Is this proven?")
     question.press("Enter")
     kept(tab, "Copilot", question="Is+this+proven%3F")

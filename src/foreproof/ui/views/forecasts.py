@@ -62,23 +62,16 @@ def _controls(names: Sequence[str], most: int) -> tuple[str, int, int, int]:
             st.metric("Steps ahead", "1")
     with columns[2]:
         level = st.selectbox(
-            "Interval",
+            "Interval, %",
             [50, 80, 90, 95],
             index=1,
             key="level",
             bind=parts.BIND,
-            format_func=lambda share: f"{share}%",
-            help="The truth should lie in it this often",
+            help="How often the truth should lie in it",
         )
     with columns[3]:
-        history = st.selectbox(
-            "History shown",
-            [28, 90, 180, 365],
-            index=0 if most <= 7 else 1,
-            key="history",
-            bind=parts.BIND,
-            format_func=lambda count: f"{count} steps",
-        )
+        start = 0 if most <= 7 else 1
+        history = st.selectbox("History, steps", [28, 90, 180, 365], index=start, key="history", bind=parts.BIND)
     return series or names[0], int(horizon), int(level or 80), int(history or 90)
 
 

@@ -29,9 +29,7 @@ def render(client: Client) -> None:
     names = ["all", *sorted({str(card.get("group") or "") for card in cards} - {"", "all"})]
     left, right = st.columns(2)
     group = left.selectbox("Group", names, key="group", bind=parts.BIND) or "all"
-    segment = right.selectbox(
-        "Pairs", list(_SEGMENTS), key="segment", bind=parts.BIND, format_func=_SEGMENTS.__getitem__
-    )
+    segment = right.selectbox("Pairs", _SEGMENTS, key="segment", bind=parts.BIND, help=_MEANS) or _SEGMENTS[0]
     with st.spinner("Reading how it was judged"):
         found = parts.attempt(
             lambda: api.get(f"/propensity/groups/{part(group)}", segment=segment),
@@ -125,10 +123,7 @@ def _thresholds(rows: Rows, rate: float | None) -> None:
 
 
 _SHARES = ("capture10",)
-_SEGMENTS = {
-    "whitespace": "whitespace: not bought before",
-    "repeat": "repeat: bought before",
-    "pooled": "all of them",
-}
+_SEGMENTS = ("whitespace", "repeat", "pooled")
+_MEANS = "whitespace: not bought before; repeat: bought before; pooled: all of them"
 
 __all__ = ["ICON", "ORDER", "SECTION", "TITLE", "render"]

@@ -39,31 +39,15 @@ def render(client: Client) -> None:
     else:
         _table(jobs)
         ids = [str(one["job"]) for one in jobs]
-        job = st.selectbox(
-            "Job",
-            ids,
-            key="job",
-            bind=parts.BIND,
-            format_func=lambda one: _name(next((row for row in jobs if row["job"] == one), {"job": one})),
-        )
+        job = st.selectbox("Job", ids, key="job", bind=parts.BIND, help="The newest, unless you choose another")
         _watched(api, str(job or ids[0]))
     _schedules(api)
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return f"{row.get('kind', 'job')} {str(row['job'])[:8]}: {row.get('status', '')}"
-
-
 def _start(api: Client) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox(
-            "Start a job",
-            list(_KINDS),
-            key="kind",
-            bind=parts.BIND,
-            format_func=lambda one: f"{one}: {_KINDS[one]}",
-            width=480,
-        )
+        kind = st.selectbox("Start a job", list(_KINDS), key="kind", bind=parts.BIND, width=240) or "run"
+        st.caption(_KINDS[kind], width=420)
         if st.button("Start", key="start_job", type="primary", icon=":material/play_arrow:"):
             answer = parts.attempt(lambda: api.post("/jobs", {"kind": kind}), doing="Handing it to the workers")
             if answer:
@@ -74,7 +58,7 @@ def _start(api: Client) -> None:
 def _table(jobs: list[Mapping[str, Any]]) -> None:
     rows = [
         {
-            "job": str(one["job"])[:12],
+            "job": str(one["job"]),
             "kind": one.get("kind"),
             "project": one.get("project"),
             "status": one.get("status"),

@@ -64,7 +64,7 @@ def _run(api: Client, project: Mapping[str, Any]) -> str:
         parts.empty("No run yet", "There is nothing to prove.", f"foreproof run -C {api.project}")
         raise parts.Finished
     chosen = st.sidebar.selectbox(
-        "Run", options, key="run", bind=parts.BIND, format_func=lambda one: f"{one} (served)" if one == served else one
+        "Run", options, key="run", bind=parts.BIND, help="The served one first, then the newest"
     )
     return str(chosen or options[0])
 

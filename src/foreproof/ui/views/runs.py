@@ -29,12 +29,7 @@ def render(client: Client) -> None:
     served = str((project.get("served") or {}).get("run") or "")
     start = ids.index(served) if served in ids else 0
     run = st.selectbox(
-        "Run",
-        ids,
-        index=start,
-        key="run",
-        bind=parts.BIND,
-        format_func=lambda one: _name(next(row for row in runs if row["run"] == one), served),
+        "Run", ids, index=start, key="run", bind=parts.BIND, help="The served one, unless you choose another"
     )
     run = str(run or ids[start])
     parts.tabs(
@@ -47,11 +42,6 @@ def render(client: Client) -> None:
             "Restore": lambda: _restore(api, run, served, next(row for row in runs if row["run"] == run)),
         }
     )
-
-
-def _name(row: Row, served: str) -> str:
-    tag = f", {row['tag']}" if row.get("tag") else ""
-    return f"{row['run']}{tag}: {row.get('status')}{' (served)' if row['run'] == served else ''}"
 
 
 def _table(runs: Sequence[Row]) -> None:

@@ -22,27 +22,17 @@ _MEASURES = {
     "tokens_in": "tokens sent to the model",
     "tokens_out": "tokens from the model",
 }
-_BY = {"call": "by kind of call", "job": "by job", "day": "by day"}
-_ANY_DAYS = 0
+_BY = ("call", "job", "day")
 
 
 def render(client: Client) -> None:
     """Draw the page."""
     columns = st.columns(3)
-    by = columns[0].segmented_control(
-        "Rows", list(_BY), default="call", key="by", bind=parts.BIND, format_func=_BY.__getitem__, required=True
-    )
-    days = columns[1].selectbox(
-        "Over",
-        [7, 30, 90, _ANY_DAYS],
-        index=1,
-        key="days",
-        bind=parts.BIND,
-        format_func=lambda n: f"the last {n} days" if n else "all of it",
-    )
-    measure = columns[2].selectbox(
-        "Chart of", list(_MEASURES), key="measure", bind=parts.BIND, index=2, format_func=_MEASURES.__getitem__
-    )
+    by = columns[0].segmented_control("Rows by", _BY, default="call", key="by", bind=parts.BIND, required=True)
+    days = columns[1].selectbox("Of the last days (0: all)", [7, 30, 90, 0], index=1, key="days", bind=parts.BIND)
+    names = list(_MEASURES.values())
+    chosen = columns[2].selectbox("Chart of", names, index=names.index("CPU seconds"), key="measure", bind=parts.BIND)
+    measure = next(key for key, label in _MEASURES.items() if label == chosen)
     whole = client.get("/usage", by="day")
     asked: dict[str, Any] = {"by": by, "from": _since(whole, int(days or 0))}
     with st.spinner("Adding up"):
@@ -64,7 +54,7 @@ def render(client: Client) -> None:
     ordered = sorted(held.items(), key=lambda one: one[0] if name == "day" else -one[1])
     bars = [{"what": key, "amount": value} for key, value in ordered[:25]]
     title = _MEASURES[measure]
-    charts.show(charts.bars(bars, x="amount", y="what", title=title), alt_text=f"{title} {_BY[by]}", key="usage")
+    charts.show(charts.bars(bars, x="amount", y="what", title=title), alt_text=f"{title} by {by}", key="usage")
     parts.table(_shown(rows), height=min(380, 38 + 35 * len(rows)))
     parts.download(client, "As CSV", "/usage", key="usage_csv", name="usage.csv", format="csv", **asked)
 
