@@ -17,8 +17,8 @@ from foreproof.app.cli_jobs import jobs_app, worker_app
 from foreproof.app.cli_keys import keys_app, operations_app
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
-from foreproof.app.cli_watch import watch_app
 from foreproof.app.cli_ui import ui_app
+from foreproof.app.cli_watch import watch_app
 from foreproof.app.commands_backup import show_backup, show_restore
 from foreproof.app.commands_settings import show_settings
 from foreproof.engine.prequential import FreezeTerms
