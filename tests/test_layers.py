@@ -102,6 +102,9 @@ def test_a_tree_without_fault_keeps_the_contracts(tmp_path: Path) -> None:
         ("workloads/one.py", "adapters"),
         ("adapters/lake.py", "models"),
         ("adapters/lake.py", "engine"),
+        ("app/serve.py", "ui"),
+        ("ui/client.py", "app"),
+        ("ui/client.py", "errors"),
     ],
 )
 def test_an_arrow_that_points_up_or_sideways_is_found(module: str, imported: str, tmp_path: Path) -> None:

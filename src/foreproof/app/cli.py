@@ -16,6 +16,7 @@ from foreproof.app.cli_jobs import jobs_app, worker_app
 from foreproof.app.cli_keys import keys_app, operations_app
 from foreproof.app.cli_runs import Folder, log_app, runs_app
 from foreproof.app.cli_serve import serve_app
+from foreproof.app.cli_ui import ui_app
 from foreproof.app.cli_watch import watch_app
 from foreproof.app.commands_backup import show_backup, show_restore
 from foreproof.app.commands_settings import show_settings
@@ -52,6 +53,7 @@ app.add_typer(operations_app)
 app.add_typer(watch_app)
 app.add_typer(copilot_app)
 app.add_typer(worker_app)
+app.add_typer(ui_app)
 
 
 @new_app.command("forecast")
