@@ -5,7 +5,7 @@
 retail: Online Retail II, accounts x product groups (the first two digits of the code), a purchase within 90 days; features of
 the workload, members `logistic` alone. tourism: quarterly trips by region and purpose, the horizon of a year. us_equities:
 market pipelines as strangers' functions of rows, through an audit. A seed is a sample of accounts, series or symbols; a clean
-variant is the honest pipeline on a sample of its own. `--quick`: retail, 2 seeds, 4 clean variants.
+variant is the honest pipeline on a sample of its own. `--quick`: retail, 2 seeds, 4 clean variants, 2 workers.
 
 The checks are those of the registry at run time. Those that judge how good a prediction is and not how honest (`QUALITY`) run and
 stand in the matrix, and count in no suite: a weak honest pipeline fails them. The p values of a proof are corrected together as
@@ -85,9 +85,9 @@ class Job:
     until: float = math.inf
 
 
-ACCOUNTS = 250
+ACCOUNTS = 200
 CALIBRATION = 0.08
-"""The largest calibration error: a plan's .03 needs more than these some 3,500 pairs of 200 accounts in its ten bins."""
+"""The largest calibration error: a plan's .03 needs more than these some 2,800 pairs of 160 accounts in its ten bins."""
 RETAIL = {
     "schema": 1,
     "name": "gauntlet retail",
@@ -406,7 +406,7 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--sets", default="", help=f"some of {','.join(SETS)}")
     arguments.add_argument("--seeds", type=int, help="samples that each leak is planted into")
     arguments.add_argument("--clean", type=int, help="clean variants a data set")
-    arguments.add_argument("--workers", type=int, default=1, help="seeds that run side by side")
+    arguments.add_argument("--workers", type=int, help="seeds that run side by side")
     arguments.add_argument("--minutes", type=float, default=math.inf, help="no sample is begun after so many")
     arguments.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     options = arguments.parse_args(words)
@@ -414,6 +414,7 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     if unknown := [name for name in options.sets if name not in SETS]:
         arguments.error(f"--sets: {unknown[0]}; wanted some of {','.join(SETS)}")
     options.seeds = (2 if options.quick else 10) if options.seeds is None else options.seeds
+    options.workers = (2 if options.quick else 1) if options.workers is None else options.workers
     options.clean = (4 if options.quick else 34) if options.clean is None else options.clean
     return options
 
