@@ -218,11 +218,16 @@ def leaked(text: str, theirs: Theirs, echoes: Iterable[str], call: str) -> list[
 
 
 def everything_of(home: Home, tenant: str) -> dict[str, str]:
-    """Digests of a tenant's files (but for locks), and its jobs."""
+    """Digests of a tenant's files (but for locks and databases), of what its databases hold, and its jobs."""
     root = home.root(tenant)
     files = (path for path in sorted(root.rglob("*")) if path.is_file())
-    kept = [path for path in files if path.suffix not in (".lock", ".db-wal", ".db-shm") and ".lock" not in path.name]
+    kept = [path for path in files if ".lock" not in path.name and ".db" not in path.suffix]
     found = {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    catalog = home.place(tenant).project().catalog
+    found |= {f"leaf {n}": hashlib.sha256(leaf).hexdigest() for n, leaf in enumerate(catalog.leaves())}
+    found |= {f"run {one.run_id}": json.dumps(one.manifest, sort_keys=True) for one in catalog.runs()}
+    found["checkpoints"] = "".join(catalog.checkpoints())
+    catalog.close()
     store = open_store(home.settings.store)
     for job in jobs.page(store, tenant, limit=1000)[0]:
         found[f"job {job.id}"] = job.status

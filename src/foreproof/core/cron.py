@@ -87,7 +87,7 @@ def parse_cron(words: str, *, subject: str) -> Cron:
         _field(part, low, high, names, subject=f"{subject} ({name})")
         for part, (name, low, high, names) in zip(parts, _FIELDS, strict=True)
     )
-    either = not parts[2].startswith("*") and not parts[4].startswith("*")
+    either = parts[2] != "*" and parts[4] != "*"
     return Cron(" ".join(parts), minutes, hours, days, months, frozenset(day % 7 for day in weekdays), either)
 
 
