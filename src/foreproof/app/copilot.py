@@ -21,7 +21,7 @@ from foreproof.core.digest import digest_bytes
 from foreproof.core.plan import parse_plan
 from foreproof.core.ports import Talker
 from foreproof.engine.words import unit_of
-from foreproof.errors import BadInput, IntegrityError
+from foreproof.errors import BadInput, IntegrityError, NotFound
 from foreproof.explain.copilot import Exchange, cache_key, explain_with, kept_exchange, summarize_with
 from foreproof.explain.facts import WHOLE, About, Facts
 from foreproof.explain.facts_common import day
@@ -51,22 +51,33 @@ def ledger_at(
     facts = run_facts(tables, about, subject=subject)
     if subject and not facts.of(subject):
         near = ", ".join(sorted(subjects_of(tables, about))[:5])
-        raise BadInput(f"subject {subject}", found="no such series or pair", wanted=f"one of the run's, such as {near}")
+        raise NotFound(f"subject {subject}", found="no such series or pair", wanted=f"one of the run's, such as {near}")
     return facts
 
 
 def explain_run(
     project: Project, run_id: str, *, subject: str = WHOLE, question: str = "", talker: Talker | None = None
 ) -> Exchange:
-    """Explain a subject of a run, or answer a question about it; the exchange is a leaf of the log."""
+    """Explain a subject of a recorded run, or answer a question about it; see `explain_facts`."""
     facts = ledger_of(project, run_id, subject=subject, question=question)
+    return explain_facts(project, facts, subject=subject, question=question, talker=talker)
+
+
+def summarize_run(project: Project, run_id: str, *, talker: Talker | None = None) -> Exchange:
+    """Sum a recorded run up; see `summarize_facts`."""
+    return summarize_facts(project, ledger_of(project, run_id), talker=talker)
+
+
+def explain_facts(
+    project: Project, facts: Facts, *, subject: str = WHOLE, question: str = "", talker: Talker | None = None
+) -> Exchange:
+    """Explain a subject of a ledger, or answer a question about it; the exchange is a leaf of the log."""
     key = cache_key(facts, subject, question, name="explain", model=talker.model if talker else "")
     return _kept(project, facts, lambda: explain_with(facts, subject, question, talker), key=key)
 
 
-def summarize_run(project: Project, run_id: str, *, talker: Talker | None = None) -> Exchange:
-    """Sum a run up; the exchange is a leaf of the log."""
-    facts = ledger_of(project, run_id)
+def summarize_facts(project: Project, facts: Facts, *, talker: Talker | None = None) -> Exchange:
+    """Sum a ledger up; the exchange is a leaf of the log."""
     key = cache_key(facts, WHOLE, "", name="summarize", model=talker.model if talker else "")
     return _kept(project, facts, lambda: summarize_with(facts, talker), key=key)
 
@@ -156,4 +167,12 @@ def _about(project: Project, folder: Path, found: Mapping[str, Any], digests: Ma
     )
 
 
-__all__ = ["explain_run", "ledger_at", "ledger_of", "newest", "summarize_run"]
+__all__ = [
+    "explain_facts",
+    "explain_run",
+    "ledger_at",
+    "ledger_of",
+    "newest",
+    "summarize_facts",
+    "summarize_run",
+]

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from foreproof.app.api.archive import settings_of
+from foreproof.app.api.asking import submit
 from foreproof.app.api.caller import Analyst
 from foreproof.app.api.export import FILES, AsFile, exported
-from foreproof.app.api.jobs_hook import start_job
 from foreproof.app.api.paging import Limit, Offset, page_of
 from foreproof.app.api.reading import Forecast, KeptRoute
 from foreproof.app.api.series import answer, asked_of, index_of, parse_levels
@@ -112,11 +112,11 @@ def generate(body: Generate, desk: Analyst, request: Request) -> Any:
     """At once (200) where the published run answers; else (202) by a job: a scenario, or the first run of a project."""
     place = desk.place("forecast")
     if body.scenario is not None:
-        return _started(start_job(request, replace(desk, project=place.name), "scenario", {"name": body.scenario}))
+        return _started(submit(replace(desk, project=place.name), "scenario", {"name": body.scenario}))
     try:
         published = desk.service.shelves.published(place)
     except NotFound:
-        return _started(start_job(request, replace(desk, project=place.name), "run", {}))
+        return _started(submit(replace(desk, project=place.name), "run", {}))
     index = desk.service.answers.once(published, "series", index_of)
     wanted = asked_of(index, levels=body.levels, horizon=body.horizon, history=0)
     names = list(index.names) if body.series is None else body.series

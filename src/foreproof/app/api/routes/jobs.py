@@ -15,9 +15,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreproof.adapters.service import jobs
+from foreproof.app.api.asking import submit
 from foreproof.app.api.caller import Analyst, Desk, Reader
 from foreproof.app.jobs.dispatch import listed
-from foreproof.app.jobs.kinds import KINDS, parse_request
+from foreproof.app.jobs.kinds import KINDS
 
 PART = "jobs"
 router = APIRouter(tags=["jobs"])
@@ -47,14 +48,6 @@ def ask(desk: Analyst, asked: Annotated[JobAsked, Body()]) -> JSONResponse:
     return JSONResponse(
         submit(desk, asked.kind, asked.model_dump(exclude={"kind"}, exclude_none=True)), status_code=202
     )
-
-
-def submit(desk: Desk, kind: str, given: dict[str, Any], *, workload: str = "") -> dict[str, str]:
-    """Keep a job of the caller's tenant; its id and status. Raises BadInput for a request that makes no sense."""
-    request, place = parse_request(kind, given), desk.place(workload)
-    job = jobs.Job(jobs.new_id(), place.tenant, place.name, kind, request, _now().isoformat(), by=desk.caller.key)
-    jobs.submit(desk.service.store, job)
-    return {"job": job.id, "status": job.status}
 
 
 @router.get("/jobs", summary="Jobs, newest first")

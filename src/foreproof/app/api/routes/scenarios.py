@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from foreproof.app.api.asking import submit
 from foreproof.app.api.caller import Analyst, Reader
 from foreproof.app.api.frames import plain
-from foreproof.app.api.jobs_hook import start_job
 from foreproof.app.home import Place
 from foreproof.errors import BadInput, NotFound
 
@@ -111,7 +111,7 @@ def remove(desk: Analyst, name: Name) -> Response:
 
 
 @router.post("/scenarios/{name}/run", status_code=202, summary="Run a scenario beside the baseline")
-def run(desk: Analyst, request: Request, name: Name, body: Run | None = None) -> dict[str, Any]:
+def run(desk: Analyst, name: Name, body: Run | None = None) -> dict[str, Any]:
     """A job that forecasts with and without it at the plan's cutoff: how sales, orders and money would differ."""
     place = desk.place("forecast")
     _one(place, name)
@@ -119,7 +119,7 @@ def run(desk: Analyst, request: Request, name: Name, body: Run | None = None) ->
     if body is not None and body.price is not None:
         given["price"] = body.price
     # The job belongs to the project that was looked at, also where the caller named none.
-    return start_job(request, replace(desk, project=place.name), "scenario", given)
+    return dict(submit(replace(desk, project=place.name), "scenario", given))
 
 
 def _kept(place: Place) -> list[dict[str, Any]]:
