@@ -31,6 +31,8 @@ from foreproof.app.home import Home, open_home
 from foreproof.app.jobs import slot as slots
 from foreproof.app.jobs.child import Ended, run_child
 from foreproof.app.jobs.slot import Slot
+from foreproof.app.jobs.work import Asked, do_step
+from foreproof.app.progress import Silent
 from foreproof.app.project import open_project
 from foreproof.core.log import decode_leaf
 from foreproof.errors import BadInput
@@ -118,6 +120,14 @@ def test_a_killed_workers_job_goes_on_at_its_last_finished_step_and_leaves_one_r
     assert Counter(decode_leaf(leaf)["kind"] for leaf in opened.catalog.leaves()) == {"key": 1, "run": 1}
     assert verify(opened) == []
     assert opened.lake.batches("sales").height == 1
+    # Nothing was served: there is nothing to score, and nothing to publish but what is proven.
+    place = home.place("local")
+    scored = do_step(Asked(place, "j", "score_outcomes", "score_outcomes", {}), Silent())
+    assert (scored["rows"], scored["runs"]) == (0, {})
+    with pytest.raises(BadInput, match="no run to publish"):
+        do_step(Asked(place, "j", "publish", "publish", {}), Silent())
+    with pytest.raises(BadInput, match="status not proven"):
+        do_step(Asked(place, "j", "publish", "publish", {"run": found["result"]["run"]}), Silent())
     # What was charged is what the steps say they used, the interrupted one included.
     now = datetime.now(UTC)
     sums = usage.summed(
