@@ -116,7 +116,7 @@ def banded(rows: Rows, *, titles: tuple[str, str], limit: float | None = None, z
     """Curves with 95% bands. rows: `x`, `score`, `low`, `high`, `curve`. limit: the line beyond which a check fails."""
     colours = palette()
     held = frame(rows)
-    colour: Any = alt.Color("curve:N", title=None, scale=alt.Scale(range=colours.series))
+    colour: Any = alt.Color("curve:N", title=None, sort=None, scale=alt.Scale(range=colours.series))
     if held["curve"].nunique() == 1:
         colour = alt.value(colours.ours)
     at = sorted(set(held["x"]))

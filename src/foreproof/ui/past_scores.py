@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -30,29 +31,45 @@ def draw(api: Client, names: Sequence[str], series: str = "") -> None:
     whose = right.selectbox("Scores of", options, index=0, key="scores_of", bind=parts.BIND)
     asked = "" if whose in (None, _ALL) else str(whose)
     found = parts.attempt(lambda: api.get("/metrics/historical", metric=metric, series=asked), doing="Reading scores")
-    rows = [row for row in (found or {}).get("rows", []) if row.get("value") is not None]
+    each = parts.attempt(
+        lambda: api.get("/metrics/historical", metric=metric, series=asked, period="all"),
+        missing="This metric is not kept by period.",
+    )
+    rows = [row for row in parts.items(found) if row.get("value") is not None]
+    by_period = [row for row in parts.items(each) if row.get("value") is not None and row.get("period")]
     if not asked:
-        rows = [row for row in rows if not row.get("series")] or rows
-    dated = [
-        {"period": words.period(at), "value": row["value"], "model": row["model"]}
-        for row in rows
-        if (at := words.instant(row.get("period"))) is not None
-    ]
-    whole = [row for row in rows if words.instant(row.get("period")) is None]
-    if dated:
-        charts.show(
-            charts.lines(dated, x="period", y="value", by="model", titles=("cutoff that was judged", str(metric))),
-            alt_text=f"{metric} by cutoff and model",
-            key="scores_line",
-        )
-    if plain := [row for row in whole if not row.get("period") and bool(row.get("series")) == bool(asked)]:
-        shown = sorted(({"model": row["model"], "value": row["value"]} for row in plain), key=lambda row: row["value"])
-        charts.show(
-            charts.bars(shown, x="value", y="model", title=f"{metric}, all judged periods"),
-            alt_text=f"{metric} by model",
-            key="scores_bars",
-        )
-    parts.table(rows, empty_words="No score of this name; choose another metric or series.")
+        by_period = [row for row in by_period if not row.get("series")] or by_period
+    _bars(rows, str(metric))
+    _lines(by_period, str(metric))
+    shown = [*rows, *(row for row in by_period if row not in rows)]
+    told = [key for key in (shown[0] if shown else {}) if any(row.get(key) is not None for row in shown)]
+    parts.table(
+        [{key: row.get(key) for key in told} for row in shown],
+        empty_words="No score of this name; choose another metric or series.",
+    )
+
+
+def _bars(rows: Sequence[Mapping[str, Any]], metric: str) -> None:
+    """Each model over all periods."""
+    bars = sorted(({"model": row["model"], "value": row["value"]} for row in rows), key=lambda row: row["value"])
+    if bars:
+        chart = charts.bars(bars[:30], x="value", y="model", title=f"{words.plain(metric)}, all judged periods")
+        charts.show(chart, alt_text=f"{metric} by model", key="scores_bars")
+
+
+def _lines(rows: Sequence[Mapping[str, Any]], metric: str) -> None:
+    """Each model over the cutoffs that were judged, and over the steps of the horizon."""
+    dated, steps = [], []
+    for row in rows:
+        said = str(row["period"])
+        if (at := words.instant(said)) is not None:
+            dated.append({"cutoff": words.period(at), "value": row["value"], "model": row["model"]})
+        elif said.startswith("step ") and said[5:].isdigit():
+            steps.append({"step": int(said[5:]), "value": row["value"], "model": row["model"]})
+    for held, x, title in ((dated, "cutoff", "cutoff that was judged"), (steps, "step", "step ahead")):
+        if held:
+            chart = charts.lines(held, x=x, y="value", by="model", titles=(title, words.plain(metric)))
+            charts.show(chart, alt_text=f"{metric} by {x} and model", key=f"scores_{x}")
 
 
 __all__ = ["draw"]
