@@ -81,7 +81,13 @@ def repeat(project: Project, run_id: str, *, progress: Progress) -> dict[str, tu
     with TemporaryDirectory() as empty:
         again.__dict__["steps"] = Steps(Path(empty))
         work = Work(
-            again, progress, database=database, data=before["data"], versions=before["versions"], looks=before["looks"]
+            again,
+            progress,
+            database=database,
+            data=before["data"],
+            versions=before["versions"],
+            looks=before["looks"],
+            live=tuple(before.get("live", ())),
         )
         for stage in STAGES[STAGES.index("features") : STAGES.index(str(before["stage"])) + 1]:
             work = pipeline(work.project)[stage](work)

@@ -145,6 +145,7 @@ def _record(work: Work, diary: _Diary, error: ForeproofError | None) -> Outcome:
         manifest = {"run": run.id, **run.as_dict(), "digests": digests, "loads": [dict(one) for one in work.loads]}
         manifest["planted"] = planted_in(work) if work.verdicts else ""
         manifest["looks"] = work.looks
+        manifest["live"] = list(work.live)
         manifest["versions"] = {name: project.lake.version(name) for name in work.data}
         artefacts.write_json(manifest, draft / "manifest.json")
         named["manifest.json"] = digest_bytes((draft / "manifest.json").read_bytes())

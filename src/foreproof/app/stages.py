@@ -10,6 +10,7 @@ import polars as pl
 
 from foreproof.adapters.rehearse import rehearse
 from foreproof.app.again import repeater
+from foreproof.app.live import live_rows, live_runs
 from foreproof.app.mapping import check_groups
 from foreproof.app.project import Project
 from foreproof.core.clean import clean
@@ -73,6 +74,7 @@ class Work:
     diagnosis: Diagnosis | None = None
     verdicts: tuple[Verdict, ...] = ()
     looks: int = 0
+    live: tuple[str, ...] = ()
     decisions: Decisions | None = None
     decided: Decided | None = None
     replayed: Replayed | None = None
@@ -257,12 +259,26 @@ def score(work: Work) -> Work:
 def gauntlet(work: Work) -> Work:
     """Every check beside its planted fault, over the judged origins."""
     plan = work.project.forecast
-    build = builder(plan, work.bench)
-    repeat = repeat_of(work)
-    looks = looks_of(work)
-    beside = Beside(repeat, looks=looks, loaded=loaded_of(work))
+    work = looked(work)
+    build, beside = builder(plan, work.bench), beside_of(work)
     verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, beside=beside)
-    return replace(work, verdicts=tuple(verdicts), looks=looks)
+    return replace(work, verdicts=tuple(verdicts))
+
+
+def looked(work: Work) -> Work:
+    """The work with what earlier runs say of its cutoffs: how often they were looked at, and which runs were scored live there.
+
+    A repeat takes what the run had counted.
+    """
+    if work.looks:
+        return work
+    return replace(work, looks=looks_of(work), live=live_runs(work.project, work.origins))
+
+
+def beside_of(work: Work) -> Beside:
+    """What a proof has beside the pipeline: another process, the log's loads, the looks, and rows that were scored live."""
+    scored = live_rows(work.project, work.live)
+    return Beside(repeat_of(work), looks=work.looks, loaded=loaded_of(work), scored=scored)
 
 
 def loaded_of(work: Work) -> dict[str, dict[int, int]]:
@@ -275,12 +291,7 @@ def loaded_of(work: Work) -> dict[str, dict[int, int]]:
 
 
 def looks_of(work: Work) -> int:
-    """How often the outcomes of these cutoffs were looked at: by other plans on the same data that were judged, and now.
-
-    A repeat counts what the run had counted.
-    """
-    if work.looks:
-        return work.looks
+    """How often the outcomes of these cutoffs were looked at: by other plans on the same data that were judged, and now."""
     own = work.project.plan.digest
     plans = {
         str(one.manifest["plan"])
@@ -360,11 +371,13 @@ __all__ = [
     "Read",
     "Work",
     "before_final",
+    "beside_of",
     "check",
     "cutoff_of",
     "database_of",
     "load",
     "loaded_of",
+    "looked",
     "looks_of",
     "repeat_of",
     "store",

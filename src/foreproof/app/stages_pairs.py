@@ -10,13 +10,12 @@ from foreproof.app.stages import (
     FORECAST,
     Work,
     before_final,
+    beside_of,
     check,
     cutoff_of,
     database_of,
     load,
-    loaded_of,
-    looks_of,
-    repeat_of,
+    looked,
 )
 from foreproof.core.clock import Moment, ticks
 from foreproof.core.trial import Build, Built
@@ -40,7 +39,7 @@ from foreproof.engine.past_lists import (
     replay_lists,
     thresholds,
 )
-from foreproof.engine.prove import Beside, prove
+from foreproof.engine.prove import prove
 from foreproof.engine.shortlist import list_now
 from foreproof.workloads.propensity import PropensityPlan
 
@@ -84,12 +83,10 @@ def score(work: Work) -> Work:
 def gauntlet(work: Work) -> Work:
     """Every check beside its planted fault, over the judged cutoffs."""
     plan = work.project.propensity
-    build = pair_builder(plan, work.bench)
-    repeat = repeat_of(work)
-    looks = looks_of(work)
-    beside = Beside(repeat, safe_builder(plan, work.bench), looks, loaded_of(work))
+    work = looked(work)
+    build, beside = pair_builder(plan, work.bench), replace(beside_of(work), safe=safe_builder(plan, work.bench))
     verdicts = prove(plan, database_of(work), work.origins, build, progress=work.progress, beside=beside)
-    return replace(work, verdicts=tuple(verdicts), looks=looks)
+    return replace(work, verdicts=tuple(verdicts))
 
 
 def safe_builder(plan: PropensityPlan, bench: Bench) -> Build:

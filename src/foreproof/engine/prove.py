@@ -31,13 +31,15 @@ class Beside:
     """What a proof has beside the pipeline.
 
     repeat: the same build in another process. safe: the same pipeline on SAFE features. looks: at these cutoffs' outcomes, this
-    one included. loaded: by table, the ticks at which the log says that each batch was loaded.
+    one included. loaded: by table, the ticks at which the log says that each batch was loaded. scored: rows as earlier runs
+    scored them live, in the columns of `Built.rows` or some.
     """
 
     repeat: Repeat | None = None
     safe: Build | None = None
     looks: int = 1
     loaded: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    scored: pl.DataFrame | None = None
 
 
 def prove(
@@ -57,7 +59,8 @@ def prove(
     """
     given = beside or Beside()
     trial = trial_of(plan, database, cutoffs, build, repeat=given.repeat)
-    trial = replace(trial, safe=given.safe, looks=given.looks, witness=Witness(database, given.loaded))
+    witness = Witness(database, given.loaded)
+    trial = replace(trial, safe=given.safe, looks=given.looks, witness=witness, scored=given.scored)
     honest, plant = trial, plan.proof.plant
     if plant:
         trial = held(planted(plant, honest))
