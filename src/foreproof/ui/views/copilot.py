@@ -17,6 +17,10 @@ _HINTS = (
     "What should I look at first?",
 )
 
+_NOTHING = (
+    "There are no facts about this. Ask about the whole run, or name a series or a group as other pages write it."
+)
+
 
 def render(client: Client) -> None:
     """Draw the page."""
@@ -44,11 +48,15 @@ def render(client: Client) -> None:
         summarize = st.button("Summarize", key="summarize", icon=":material/summarize:")
     if asked:
         body = {key: value for key, value in (("question", question), ("subject", subject)) if value}
-        _keep(api, parts.attempt(lambda: api.post("/copilot/explain", body), doing="Looking the facts up"), question)
+        _keep(
+            api,
+            parts.attempt(lambda: api.post("/copilot/explain", body), missing=_NOTHING, doing="Looking the facts up"),
+            question,
+        )
     elif summarize:
         _keep(
             api,
-            parts.attempt(lambda: api.post("/copilot/summarize", {}), doing="Looking the facts up"),
+            parts.attempt(lambda: api.post("/copilot/summarize", {}), missing=_NOTHING, doing="Looking the facts up"),
             "Summary of the run",
         )
     kept = st.session_state.get(f"answer {api.project}")
