@@ -98,8 +98,8 @@ def _answer(question: str, found: Mapping[str, Any]) -> None:
 
 def _writer(found: Mapping[str, Any]) -> None:
     """Who wrote it, what that took, and what was wrong with an earlier try."""
-    said = [f"written by {found['writer']}"] if found.get("writer") else []
-    said += [str(found["model"])] if found.get("model") else []
+    who = {"writer": "the writer that needs no model", "model": f"the model {found.get('model')}"}
+    said = [f"written by {who[found['writer']]}"] if found.get("writer") in who else []
     tokens = int(found.get("tokens_in") or 0) + int(found.get("tokens_out") or 0)
     said += [f"{tokens:,} tokens"] if tokens else []
     if said:
