@@ -75,7 +75,7 @@ def test_a_service_that_is_down_is_told_with_how_to_start_it(name: str) -> None:
     assert "foreproof serve" in _said(found)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["overview", "accounts", "usage"])
 def test_a_wrong_key_is_told_with_where_to_put_the_right_one(name: str) -> None:
     found = _drawn(name, lambda _: httpx.Response(401, json={"title": "key: not known", "status": 401}))
     assert not found.exception
@@ -83,8 +83,14 @@ def test_a_wrong_key_is_told_with_where_to_put_the_right_one(name: str) -> None:
     assert "API" in _said(found)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("workload", ["forecast", "propensity"])
+@pytest.mark.parametrize(
+    ("name", "workload"),
+    [
+        *((name, "propensity" if name in ("accounts", "groups", "proof") else "forecast") for name in NAMES),
+        ("forecasts", "propensity"),
+        ("accounts", "forecast"),
+    ],
+)
 def test_a_project_that_serves_nothing_yet_is_told_what_to_run(name: str, workload: str) -> None:
     one: dict[str, Any] = {"project": "shop", "workload": workload, "name": "shop", "served": None, "attention": []}
 

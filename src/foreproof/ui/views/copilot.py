@@ -17,6 +17,10 @@ _HINTS = (
     "What should I look at first?",
 )
 
+_NOTHING = (
+    "There are no facts about this. Ask about the whole run, or name a series or a group as other pages write it."
+)
+
 
 def render(client: Client) -> None:
     """Draw the page."""
@@ -44,11 +48,15 @@ def render(client: Client) -> None:
         summarize = st.button("Summarize", key="summarize", icon=":material/summarize:")
     if asked:
         body = {key: value for key, value in (("question", question), ("subject", subject)) if value}
-        _keep(api, parts.attempt(lambda: api.post("/copilot/explain", body), doing="Looking the facts up"), question)
+        _keep(
+            api,
+            parts.attempt(lambda: api.post("/copilot/explain", body), missing=_NOTHING, doing="Looking the facts up"),
+            question,
+        )
     elif summarize:
         _keep(
             api,
-            parts.attempt(lambda: api.post("/copilot/summarize", {}), doing="Looking the facts up"),
+            parts.attempt(lambda: api.post("/copilot/summarize", {}), missing=_NOTHING, doing="Looking the facts up"),
             "Summary of the run",
         )
     kept = st.session_state.get(f"answer {api.project}")
@@ -90,8 +98,8 @@ def _answer(question: str, found: Mapping[str, Any]) -> None:
 
 def _writer(found: Mapping[str, Any]) -> None:
     """Who wrote it, what that took, and what was wrong with an earlier try."""
-    said = [f"written by {found['writer']}"] if found.get("writer") else []
-    said += [str(found["model"])] if found.get("model") else []
+    who = {"writer": "the writer that needs no model", "model": f"the model {found.get('model')}"}
+    said = [f"written by {who[found['writer']]}"] if found.get("writer") in who else []
     tokens = int(found.get("tokens_in") or 0) + int(found.get("tokens_out") or 0)
     said += [f"{tokens:,} tokens"] if tokens else []
     if said:
