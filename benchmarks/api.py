@@ -13,6 +13,7 @@ import math
 import os
 import random
 import re
+import secrets
 import shutil
 import signal
 import statistics
@@ -32,6 +33,8 @@ from common import THREADS, Check, Row, expect, parser, print_table, write_json
 BENCHMARK, OURS, PREFIX = "api", "foreproof", "/api/v1"
 EMPTY = f"fastapi.empty {metadata.version('fastapi')}"
 CONNECTIONS, ITEMS = 8, 10_000
+SECRET = secrets.token_hex(32)
+"""With what this run's keys are hashed; gone with it."""
 LEVELS = ("0.1", "0.25", "0.5", "0.75", "0.9")
 LIBRARIES = (
     "sklearn",
@@ -184,10 +187,11 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, port: int, **settings: str) -> Iterator[Server]:
-    """`foreproof serve` on a home."""
+def serving(home: Path, port: int, store: Path, **settings: str) -> Iterator[Server]:
+    """`foreproof serve` on a home, with the service's own store elsewhere: a key that is made here closes nobody's home."""
     words = ["-m", "foreproof.app.start", "serve", str(home), "--port", str(port)]
-    server = Server(words, port, "/health/ready", **settings)
+    own = {"FOREPROOF_SERVICE": f"sqlite:///{store / 'service.db'}", "FOREPROOF_KEY_SECRET": SECRET}
+    server = Server(words, port, "/health/ready", **own, **settings)
     try:
         yield server
     finally:
@@ -283,14 +287,14 @@ def latency_rows(case: str, found: Sequence[float]) -> list[Row]:
     ]
 
 
-def reads(home: Path, port: int, seconds: int) -> list[Row]:
+def reads(home: Path, port: int, store: Path, seconds: int) -> list[Row]:
     """The empty route, a published read, and the same behind key, tenant check, rate limit and metrics."""
     with empty(port) as server:
         nothing = wrk(server.port, "/", seconds)
     rows = load_rows("empty_route", EMPTY, nothing)
     series = _series(home)
     path = f"{PREFIX}/forecasts/{quote(series, safe='')}?levels=0.1,0.5,0.9"
-    with serving(home, port + 1) as server:
+    with serving(home, port + 1, store) as server:
         if server.ask("GET", path)[0] != 200:
             path = f"{PREFIX}/decisions/curve?series={quote(series)}"
         found = wrk(server.port, path, seconds)
@@ -302,12 +306,13 @@ def reads(home: Path, port: int, seconds: int) -> list[Row]:
         print(f"no key was made ({status}): the read behind the gate is not measured")
         return rows
     key = str(json.loads(body)["key"])
-    with serving(home, port + 2, FOREPROOF_AUTH="keys", FOREPROOF_RATE="1000000", FOREPROOF_BURST="1000000") as server:
+    limits = {"FOREPROOF_AUTH": "keys", "FOREPROOF_RATE": "1000000", "FOREPROOF_BURST": "1000000"}
+    with serving(home, port + 2, store, **limits) as server:
         rows += load_rows("gated_read", OURS, wrk(server.port, path, seconds, Authorization=f"Bearer {key}"))
     return rows
 
 
-def computes(home: Path, port: int, count: int) -> list[Row]:
+def computes(home: Path, port: int, store: Path, count: int) -> list[Row]:
     """One score after the other, and ten thousand orders in one batch."""
     pairs = _pairs(home, count)
     drawn = random.Random(7)
@@ -317,7 +322,7 @@ def computes(home: Path, port: int, count: int) -> list[Row]:
         terms = {"short": 1 + i % 5, "over": 1, "on_hand": i % 7, "pack": 1 + i % 6}
         items.append({"id": f"item {i}", "quantiles": dict(zip(LEVELS, values, strict=True)), **terms})
     batch = json.dumps({"items": items})
-    with serving(home, port) as server:
+    with serving(home, port, store) as server:
         bodies = [json.dumps({"account": account, "group": group}) for account, group in pairs]
         timed(server.port, f"{PREFIX}/propensity/score", bodies[:5])  # warm: the first one opens the models
         rows = latency_rows("propensity_score", timed(server.port, f"{PREFIX}/propensity/score", bodies))
@@ -326,11 +331,11 @@ def computes(home: Path, port: int, count: int) -> list[Row]:
     return [*rows, Row(BENCHMARK, "recommend_qty_10000", OURS, "p50_ms", statistics.median(took), "ms", ITEMS)]
 
 
-def starts(home: Path, port: int, times: int) -> list[Row]:
+def starts(home: Path, port: int, store: Path, times: int) -> list[Row]:
     """From nothing to ready, and what is in memory then; model libraries after a first read."""
     seconds, memory, libraries = [], [], math.nan
     for each in range(times):
-        with serving(home, port + each) as server:
+        with serving(home, port + each, store) as server:
             seconds.append(server.start_seconds)
             memory.append(server.start_mb)
             server.ask("GET", f"{PREFIX}/decisions/curve?series={quote(_series(home))}")
@@ -392,9 +397,11 @@ def main() -> int:
     seconds, count, times = (3, 200, 3) if options.quick else (15, 2000, 5)
     with tempfile.TemporaryDirectory() as name:
         home = options.home or make_home(Path(name) / "home")
-        rows = reads(home, options.port, seconds)
-        rows += computes(home, options.port + 3, count)
-        rows += starts(home, options.port + 4, times)
+        stores = [Path(name) / word for word in ("keyed", "open")]
+        rows = reads(home, options.port, stores[0], seconds)
+        # Without a key: a store of its own, in which none was made.
+        rows += computes(home, options.port + 3, stores[1], count)
+        rows += starts(home, options.port + 4, stores[1], times)
     print_table(rows)
     write_json(rows, options.json)
     return expect(rows, EXPECTED)
