@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreproof.app.api.frames import plain
 from foreproof.app.api.published import Published
+from foreproof.app.api.shapes import plain
 from foreproof.errors import BadInput, NotFound
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def order_series(published: Published, series: Sequence[str], costs: Costs | Non
     _once(series)
     names, orders = series_rows(published, "orders", series)
     if costs is None:
-        answers = [_answer(row, name) for name, row in zip(names, plain(orders.to_dicts()), strict=True)]
+        answers = [_answer(row, name) for name, row in zip(names, plain(orders), strict=True)]
         return answers, "as published"
     _, window = series_rows(published, "order_window", series)
     entity = _entity(window)

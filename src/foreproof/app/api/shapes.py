@@ -58,7 +58,7 @@ def cleaned(frame: pl.DataFrame) -> pl.DataFrame:
             shown.append(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name))
         elif isinstance(dtype, pl.Datetime):
             shown.append(pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00"))
-        elif not (dtype.is_integer() or dtype in (pl.String, pl.Boolean)):
+        elif not (dtype.is_integer() or dtype.is_nested() or dtype in (pl.String, pl.Boolean)):
             shown.append(pl.col(name).cast(pl.String, strict=False))
     return frame.with_columns(shown)
 

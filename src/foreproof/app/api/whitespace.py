@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from foreproof.app.api.frames import plain
 from foreproof.app.api.scorer import Scorer
+from foreproof.app.api.shapes import plain
 from foreproof.errors import BadInput, NotFound
 
 _CURVE = (0.5, 0.75, 1.0, 1.5, 2.0)
@@ -120,8 +120,8 @@ def whitespace_of(scorer: Scorer, asked: Asked) -> tuple[Whitespace, int]:
         curve = capacity_curve(beliefs, terms, counts, entity=entity)
     found = Whitespace(
         rows=_rows(scorer, rows),
-        prices=[{**row, "words": _price(row)} for row in plain(prices.to_dicts())],
-        curve=plain(curve.to_dicts()),
+        prices=[{**row, "words": _price(row)} for row in plain(prices)],
+        curve=plain(curve),
         capacity=capacity,
         solved=asked.limits() is not None,
         groups=[str(name) for name in beliefs[scorer.plan.task.group].unique().sort().to_list()],

@@ -10,8 +10,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreproof.app.api.caller import Reader
-from foreproof.app.api.frames import answered, plain, tag_of, unchanged
+from foreproof.app.api.marked import answered, tag_of, unchanged
 from foreproof.app.api.orders import Costs, Item, order_items, order_series, series_rows
+from foreproof.app.api.shapes import plain
 from foreproof.errors import BadInput
 
 PART = "decisions"
@@ -87,7 +88,7 @@ def voi(desk: Reader, body: Named) -> Response:
             "sharper": row["sharper_forecast"],
             **{key: row[key] for key in ("level", "baseline_level", "expected_cost", "baseline_cost")},
         }
-        for name, row in zip(names, plain(rows.to_dicts()), strict=True)
+        for name, row in zip(names, plain(rows), strict=True)
     ]
     totals = {name: sum(one[name] for one in items) for name in ("perfect", "forecast", "sharper", "expected_cost")}
     return answered({"items": items, "totals": totals, "provenance": published.provenance(datetime.now(UTC))}, {})

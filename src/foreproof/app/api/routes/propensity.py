@@ -11,8 +11,10 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from foreproof.app.api.caller import Reader
-from foreproof.app.api.frames import Format, answered, exported, plain, tag_of, unchanged
+from foreproof.app.api.export import FILES, AsFile, exported
+from foreproof.app.api.marked import answered, tag_of, unchanged
 from foreproof.app.api.scorer import scorer_of
+from foreproof.app.api.shapes import plain
 from foreproof.app.api.whitespace import Asked, whitespace_of
 from foreproof.errors import BadInput, NotFound
 
@@ -21,12 +23,12 @@ router = APIRouter(tags=["propensity"])
 _METRICS = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae", "base_rate")
 
 
-@router.get("/propensity/whitespace", summary="Whom to call for what, under capacity")
+@router.get("/propensity/whitespace", summary="Whom to call for what, under capacity", responses=FILES)
 def whitespace(
     desk: Reader,
     request: Request,
     asked: Annotated[Asked, Query()],
-    format: Format = "json",  # noqa: A002
+    as_file: AsFile = None,
 ) -> Response:
     """The published list, or one solved again from the published chances where `capacity` or a limit is given.
 
@@ -42,12 +44,13 @@ def whitespace(
         lambda: whitespace_of(scorer, asked),
     )
     rows = found.shown(asked)
-    if format != "json":
-        return exported(rows, format, f"whitespace-{published.run}")
+    provenance = published.provenance(datetime.now(UTC))
+    if as_file is not None:
+        return exported(rows, as_file, name=f"whitespace-{published.run}", provenance=provenance)
     page = rows.slice(asked.offset, asked.limit)
-    items = [{**row, "reasons": str(row["because"]).split("; ")} for row in plain(page.rows(named=True))]
+    items = [{**row, "reasons": str(row["because"]).split("; ")} for row in plain(page)]
     body = {"items": items, "total": rows.height, "limit": asked.limit, "offset": asked.offset, **found.about()}
-    return answered({**body, "provenance": published.provenance(datetime.now(UTC))}, headers)
+    return answered({**body, "provenance": provenance}, headers)
 
 
 class Pair(BaseModel):
@@ -110,7 +113,7 @@ def groups(desk: Reader, request: Request) -> Response:
     rows = published.table("group_scores").filter(pl.col("segment") == "whitespace")
     wide = rows.pivot(on="metric", index=[name, "pairs", "buyers"], values="value", on_columns=list(_METRICS))
     wide = wide.sort(name, nulls_last=False).select(pl.col(name).fill_null("all").alias("group"), pl.exclude(name))
-    items = plain(wide.to_dicts())
+    items = plain(wide)
     body = {"items": items, "total": len(items), "limit": len(items), "offset": 0}
     return answered({**body, "provenance": published.provenance(datetime.now(UTC))}, headers)
 
@@ -132,8 +135,8 @@ def one_group(desk: Reader, request: Request, group: str, segment: str = "whites
     if not own.height:
         known = ", ".join(("all", *scores[name].drop_nulls().unique().sort().to_list()))
         raise NotFound(f"group {group}", found=f"no past pair in segment {segment}", wanted=f"one of: {known}")
-    tenths = plain(published.table("group_gains").filter(here).sort("tenth").drop(name, "segment").to_dicts())
-    metrics = plain([dict(own.select("metric", "value").iter_rows())])[0]
+    tenths = plain(published.table("group_gains").filter(here).sort("tenth").drop(name, "segment"))
+    metrics = {one["metric"]: one["value"] for one in plain(own.select("metric", "value"))}
     rate = metrics.get("base_rate")
     body: dict[str, Any] = {
         "group": group,
@@ -143,9 +146,7 @@ def one_group(desk: Reader, request: Request, group: str, segment: str = "whites
         "pairs": own["pairs"][0],
         "buyers": own["buyers"][0],
         "base_rate": rate,
-        "reliability": plain(
-            published.table("group_reliability").filter(here).sort("bin").drop(name, "segment").to_dicts()
-        ),
+        "reliability": plain(published.table("group_reliability").filter(here).sort("bin").drop(name, "segment")),
         "gains": tenths,
         "capture": [{"share": 0.0, "capture": 0.0}]
         + [{"share": one["tenth"] / 10.0, "capture": one["capture"]} for one in tenths],
@@ -156,7 +157,7 @@ def one_group(desk: Reader, request: Request, group: str, segment: str = "whites
         "yield": tenths[0]["yield"] if tenths else rate,
     }
     latest = published.table("choices").filter(pl.col("cutoff") == pl.col("cutoff").max())
-    chosen = plain(latest.filter(pl.col(name) == group, pl.col("segment") == segment).drop("cutoff", name).to_dicts())
+    chosen = plain(latest.filter(pl.col(name) == group, pl.col("segment") == segment).drop("cutoff", name))
     body |= {"chosen": chosen[0] if chosen else None, "provenance": published.provenance(datetime.now(UTC))}
     return answered(body, headers)
 

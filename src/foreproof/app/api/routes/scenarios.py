@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from foreproof.app.api.asking import submit
 from foreproof.app.api.caller import Analyst, Reader
-from foreproof.app.api.frames import plain
+from foreproof.app.api.shapes import plain
 from foreproof.app.home import Place
 from foreproof.errors import BadInput, NotFound
 
@@ -128,7 +128,7 @@ def _kept(place: Place) -> list[dict[str, Any]]:
     project = place.project()
     if project.plan.workload != "forecast":
         raise BadInput(f"project {place.name}", found=project.plan.workload, wanted="a forecast")
-    rows = plain(scenarios.kept(project).to_dicts())
+    rows = plain(scenarios.kept(project))
     return [{**row, "overrides": json.loads(row["overrides"])} for row in rows]
 
 
@@ -155,7 +155,7 @@ def _result(place: Place, name: str) -> dict[str, Any] | None:
         return None
     tables = {part: folder / f"{part}.parquet" for part in _TABLES}
     return dict(summary) | {
-        part: plain(pl.read_parquet(file, memory_map=False).head(_MOST_ROWS).to_dicts()) if file.is_file() else []
+        part: plain(pl.read_parquet(file, memory_map=False).head(_MOST_ROWS)) if file.is_file() else []
         for part, file in tables.items()
     }
 
