@@ -104,5 +104,17 @@ def install(app: FastAPI) -> None:
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
         return problem(error.status_code, str(error.detail), request=request, object=request.url.path)
 
+    @app.exception_handler(Exception)
+    async def ours_at_fault(request: Request, error: Exception) -> JSONResponse:
+        # What went wrong stands in the log under this id, and nowhere in the answer.
+        return problem(
+            500,
+            "a fault of the service",
+            request=request,
+            type=type(error).__name__,
+            object=request.url.path,
+            fix="report it with this instance",
+        )
+
 
 __all__ = ["MEDIA", "PROBLEMS", "Problem", "install", "problem", "status_of"]
