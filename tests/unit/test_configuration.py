@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from typer.testing import CliRunner
 
 from foreproof.app.cli import app
@@ -152,7 +153,8 @@ def test_each_setting_has_one_name_and_one_key_and_words() -> None:
 
 def test_the_command_says_where_each_value_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder_of(tmp_path, base="rate: 7\n", prod="burst: 8\n")
-    monkeypatch.setenv("COLUMNS", "200")
+    # The console took its width when it was first imported.
+    monkeypatch.setattr("foreproof.app.commands_settings.out", Console(width=200, soft_wrap=True))
     environment = {"APP_ENV": "prod", "FOREPROOF_LLM_KEY": "hidden", "FOREPROOF_QUOTA": "9", "FOREPROOF_WORKRES": "1"}
     done = CliRunner().invoke(app, ["settings", "-C", str(tmp_path)], env=environment)
     assert done.exit_code == 0

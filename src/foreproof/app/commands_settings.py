@@ -15,7 +15,9 @@ from foreproof.app.configuration import SETTINGS, looked_up, settings_files, sho
 def show_settings(folder: Path) -> None:
     """Every setting of a folder: its value, and where that was said."""
     found = looked_up(folder, os.environ)
-    grid = Grid("setting", "value", "from")
+    grid = Grid("setting")
+    for name in ("value", "from"):
+        grid.add_column(name, overflow="fold")  # on a narrow terminal too, nothing of it is cut off
     scope = ""
     for setting in SETTINGS:
         if scope and setting.scope != scope:
