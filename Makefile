@@ -6,7 +6,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
-WORKERS ?= 2
+# Some tests wait for servers and browsers: three workers keep two cores busy.
+WORKERS ?= 3
 UV ?= uv
 
 # Workers run side by side, so each library gets one thread: two threads on two busy cores cost many times the CPU.

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from foreproof.app.api.app import create_app
 from foreproof.app.home import open_home
 
-EXAMPLES = int(os.environ.get("FOREPROOF_SCHEMA_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("FOREPROOF_SCHEMA_EXAMPLES", "2"))
 """Cases a route; a night may take more."""
 
 
