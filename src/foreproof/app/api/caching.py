@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from fastapi import Request, Response
-
 from foreproof.app.api.published import Published
 from foreproof.app.home import Home, Place
 from foreproof.core.digest import digest_bytes
@@ -33,7 +31,7 @@ SURE = 1.0
 
 @dataclass(slots=True)
 class Kept:
-    """An answer: its body around the age of the data, its head, and what it stands on."""
+    """An answer: its body around the age of the data, its headers, what it stands on, and the route that gave it."""
 
     head: bytes
     tail: bytes
@@ -45,20 +43,20 @@ class Kept:
     state: State
     asked: tuple[str, str]
     until: float
+    route: str
 
     def size(self) -> int:
         """Bytes."""
         return len(self.head) + len(self.tail)
 
-    def response(self, request: Request) -> Response:
-        """The answer now, or 304 for who has it."""
-        if has(request.headers.get("if-none-match"), self.headers["etag"]):
-            return Response(status_code=304, headers=self.headers)
-        body = self.head
-        if self.aged is not None:
-            now = self.today if self.today is not None else time.time()
-            body = b"%s%.3f%s" % (self.head, max(0.0, now - self.aged), self.tail)
-        return Response(body, headers=self.headers, media_type="application/json")
+    def answer(self, mark: str | None) -> tuple[int, bytes]:
+        """Status and body now; 304 and nothing for who has it. mark: If-None-Match."""
+        if has(mark, self.headers["etag"]):
+            return 304, b""
+        if self.aged is None:
+            return 200, self.head
+        now = self.today if self.today is not None else time.time()
+        return 200, b"%s%.3f%s" % (self.head, max(0.0, now - self.aged), self.tail)
 
 
 class Answers:

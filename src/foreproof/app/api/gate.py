@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foreproof.adapters.service.audit import Entry, write_entries
 from foreproof.app.api import logs
+from foreproof.app.api.caching import Kept
 from foreproof.app.api.caller import Caller, Service
 from foreproof.app.api.meter import METER, Meter, stepped
 from foreproof.app.api.problem import problem, status_of
@@ -126,6 +127,8 @@ class Gate:
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         self.app = app
         self.operations = service.operations
+        self.answers = service.answers
+        self.home = service.home
         self.most = service.home.settings.max_body
         self.rate = b"%d" % service.home.settings.rate
 
@@ -219,13 +222,19 @@ class Gate:
         return 0
 
     async def _pass(self, call: _Call, headers: dict[bytes, bytes]) -> None:
-        writes = call.scope["method"] in WRITES and call.caller is not _PUBLIC
+        scope = call.scope
+        if scope["method"] == "GET" and call.caller is not _PUBLIC:
+            kept = self.answers.find((call.caller.tenant, scope["path"], scope["query_string"]), self.home)
+            if kept is not None:
+                await _again(call, kept, headers)
+                return
+        writes = scope["method"] in WRITES and call.caller is not _PUBLIC
         call.audited = writes
         key = headers.get(b"idempotency-key") if writes else None
         if key is None:
-            await self.app(call.scope, call.body, call.send)
+            await self.app(scope, call.body, call.send)
         else:
-            whole = (call.scope, call.body, call.send)
+            whole = (scope, call.body, call.send)
             await self.operations.repeats.run(key, call.caller, whole, self.app)
 
     def _span(self, headers: dict[bytes, bytes]) -> AbstractContextManager[Any]:
@@ -253,6 +262,18 @@ def _id(given: bytes | None) -> bytes:
     if given and len(given) <= 64 and not given.translate(None, _SANE):
         return given
     return b"%s%08x" % (_START, next(_NUMBER))
+
+
+async def _again(call: _Call, kept: Kept, headers: dict[bytes, bytes]) -> None:
+    """Answer with what was kept: no route is asked."""
+    mark = headers.get(b"if-none-match")
+    status, body = kept.answer(mark.decode("latin-1") if mark is not None else None)
+    call.scope["state"]["route"] = kept.route
+    head = [(name.encode(), value.encode()) for name, value in kept.headers.items()]
+    if status == 200:
+        head += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await call.send({"type": "http.response.start", "status": status, "headers": head})
+    await call.send({"type": "http.response.body", "body": body})
 
 
 def _describe(span: Any, call: _Call) -> None:

@@ -44,20 +44,18 @@ class Shown:
 class KeptRoute(APIRoute):
     """A route whose answer hangs on what is published and on its address alone: kept where it read through `shown`.
 
-    A call whose answer is kept does not reach the route's dependencies: who calls was settled before, by the gate, and any role
-    may read. So no such route may ask for more, or say who calls.
+    The gate gives a kept answer again, and such a call reaches no route: who calls was settled before, and any role may read. So
+    no route of this class may ask for more, or say who calls.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler that looks among what is kept first."""
+        """The handler that marks and keeps what it answers."""
         compute = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
             service: Service = request.app.state.service
             scope = request.scope
             key = (request.state.caller.tenant, scope["path"], scope["query_string"])
-            if scope["method"] == "GET" and (kept := service.answers.find(key, service.home)) is not None:
-                return kept.response(request)
             response = await compute(request)
             shown: Shown | None = getattr(request.state, "shown", None)
             if shown is None or scope["method"] != "GET" or response.status_code != 200:
@@ -67,8 +65,8 @@ class KeptRoute(APIRoute):
             if has(request.headers.get("if-none-match"), etag):
                 return Response(status_code=304, headers={"etag": etag, "cache-control": CONTROL})
             if response.media_type == "application/json" and isinstance(getattr(response, "body", None), bytes):
-                project = request.query_params.get("project", "")
-                service.answers.keep(key, _halves(bytes(response.body), shown, etag, project))
+                asked = (request.query_params.get("project", ""), self.path)
+                service.answers.keep(key, _halves(bytes(response.body), shown, etag, asked))
             return response
 
         return handler
@@ -88,7 +86,8 @@ def shown(workload: str = "") -> Callable[..., Shown]:
     return read
 
 
-def _halves(body: bytes, shown: Shown, etag: str, project: str) -> Kept:
+def _halves(body: bytes, shown: Shown, etag: str, asked: tuple[str, str]) -> Kept:
+    """What is kept of a body. asked: the project that the call named, and the route."""
     found = None
     for found in _AGE.finditer(body):  # noqa: B007  the last one: provenance ends an answer
         pass
@@ -108,8 +107,9 @@ def _halves(body: bytes, shown: Shown, etag: str, project: str) -> Kept:
         place=shown.place,
         watched=pointer(shown.place),
         state=shown.state,
-        asked=(project, shown.workload),
+        asked=(asked[0], shown.workload),
         until=time.monotonic() + SURE,
+        route=asked[1],
     )
 
 
