@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from foreproof.app.api.caller import Reader
 from foreproof.app.api.marked import answered, tag_of, unchanged
 from foreproof.app.api.orders import Costs, Item, order_items, order_series, series_rows
+from foreproof.app.api.quick import QuickRoute
 from foreproof.app.api.shapes import plain
 from foreproof.errors import BadInput
 
@@ -19,7 +20,7 @@ PART = "decisions"
 ALONE = True
 """Items that are given whole need no project: this part may be served from an empty folder."""
 MOST_ITEMS = 10_000
-router = APIRouter(tags=["decisions"])
+router = APIRouter(tags=["decisions"], route_class=QuickRoute)
 
 
 class Wanted(BaseModel):

@@ -13,13 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from foreproof.app.api.caller import Reader
 from foreproof.app.api.export import FILES, AsFile, exported
 from foreproof.app.api.marked import answered, tag_of, unchanged
+from foreproof.app.api.quick import QuickRoute
 from foreproof.app.api.scorer import scorer_of
 from foreproof.app.api.shapes import plain
 from foreproof.app.api.whitespace import Asked, whitespace_of
 from foreproof.errors import BadInput, NotFound
 
 PART = "propensity"
-router = APIRouter(tags=["propensity"])
+router = APIRouter(tags=["propensity"], route_class=QuickRoute)
 _METRICS = ("auc", "pr_auc", "lift10", "capture10", "brier", "log_loss", "calibration_mae", "base_rate")
 
 
