@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fact_tables
+from foreproof.core.units import per_total
 from foreproof.errors import BadInput
 from foreproof.explain.claims import check
 from foreproof.explain.facts import WHOLE, Fact, Facts, as_dicts, direction_of, ledger
-from foreproof.explain.facts_common import day, per_total, span
+from foreproof.explain.facts_common import day, span
 from foreproof.explain.facts_run import names_of, run_facts, scenario_facts, subjects_of
 from foreproof.explain.render import clean, number, quoted, told
 from foreproof.explain.writer import explain, summarize

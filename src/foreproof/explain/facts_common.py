@@ -55,13 +55,6 @@ def span(after: object, last: object, zone: str) -> str:
     return end if first == end else f"{first} to {end}"
 
 
-def per_total(unit: str) -> str:
-    """The unit of a sum over steps: `units a day` become `units`."""
-    for mark in (" a ", " an ", " per ", "/"):
-        unit = unit.split(mark)[0]
-    return unit.strip()
-
-
 def named(row: Mapping[str, Any], entity: tuple[str, ...]) -> str:
     """The name of a series or pair; a single series without a name is `the series`."""
     return " / ".join(str(row[name]) for name in entity) or "the series"
@@ -112,7 +105,6 @@ __all__ = [
     "label",
     "matching",
     "named",
-    "per_total",
     "run_wide",
     "span",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from foreproof.core.predict import CUTOFF, LEVEL, STEP, VALUE
+from foreproof.core.units import per_total
 from foreproof.explain.facts import About, Fact
 from foreproof.explain.facts_common import (
     Subjects,
@@ -17,7 +18,6 @@ from foreproof.explain.facts_common import (
     label,
     matching,
     named,
-    per_total,
     run_wide,
     span,
 )

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import polars as pl
 
+from foreproof.core.units import per_total
 from foreproof.explain.facts import WHOLE, About, Fact, Facts, ledger
-from foreproof.explain.facts_common import Subjects, Tables, fact, label, named, per_total
+from foreproof.explain.facts_common import Subjects, Tables, fact, label, named
 from foreproof.explain.facts_forecast import forecast_facts, leading
 from foreproof.explain.facts_pairs import first_pairs, pair_facts
 

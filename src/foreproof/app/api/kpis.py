@@ -11,6 +11,7 @@ import polars as pl
 from foreproof.app.api.published import Published
 from foreproof.app.api.series import plan_of
 from foreproof.core.predict import CUTOFF, LEVEL, VALUE
+from foreproof.core.units import per_total
 
 Figure = dict[str, Any]
 _OURS = {"forecast": "combination", "propensity": "foreproof"}
@@ -37,7 +38,9 @@ def _forecast(published: Published) -> list[Figure]:
     unit = str(column.get("unit", series["value"])) if isinstance(column, Mapping) else str(series["value"])
     total = float(rows.filter(pl.col(LEVEL).is_null())[VALUE].sum())
     found = [
-        _figure("expected", total, unit, f"the mean forecast of all series over all {plan['horizon']} steps"),
+        _figure(
+            "expected", total, per_total(unit), f"the mean forecast of all series over all {plan['horizon']} steps"
+        ),
         _figure("WAPE", scores.get("wape"), "share", "absolute error at past origins over what came"),
         _figure("MASE", scores.get("mase"), "ratio", "error at past origins over that of a seasonal naive forecast"),
         _figure("coverage", scores.get("coverage80"), "share", "outcomes at past origins inside the interval of 80%"),
