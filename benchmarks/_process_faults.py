@@ -106,7 +106,7 @@ class Ground:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The installed program on this ground."""
-        command = [sys.executable, "-c", "from foreproof.app.cli import main; main()", *words]
+        command = [sys.executable, "-c", "from foreproof.app.start import main; main()", *words]
         return self.program(command)
 
     def program(self, command: list[str]) -> subprocess.Popen[str]:

@@ -26,7 +26,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def started(words: Sequence[str], address: str, log: Path, **settings: str) -> Iterator[str]:
     """`foreproof WORDS` in a process of its own, from when its address answers until the end of the block."""
-    command = [sys.executable, "-c", "from foreproof.app.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from foreproof.app.start import main; main()", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **settings}
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)

@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 PREFIX = "/api/v1"
 _BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SERVE = "from foreproof.app.cli import main; main()"
+_SERVE = "from foreproof.app.start import main; main()"
 # One process for all of them, as a start of Python costs more than an example; each has names of its own.
 _RUN = """
 import json, subprocess, sys
