@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common import Check, Row, expect, parser, print_table, write_json
+from common import Check, Row, part
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "e2e")]
@@ -188,13 +188,5 @@ CHECKS = (
 """What the issue expects of the copilot; `faults.py` may add it to its own."""
 
 
-def main() -> int:
-    arguments = parser(__doc__ or "").parse_args()
-    found = [Row(**row) for row in rows(arguments.quick)]  # type: ignore[arg-type]
-    print_table(found)
-    write_json(found, arguments.json)
-    return expect(found, CHECKS)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(part(__doc__ or "", rows, lambda _: CHECKS))

@@ -33,7 +33,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from common import Check, Row, expect, parser, print_table, write_json
+from common import Check, Row, part
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path.insert(0, str(TESTS / "e2e"))
@@ -402,14 +402,5 @@ def checks(found: list[Row]) -> list[Check]:
     return [Check(row.case, row.metric, high=wanted[row.metric]) for row in found]
 
 
-def main() -> int:
-    """Print the table; the exit code is 1 where something falls short."""
-    arguments = parser(__doc__ or "").parse_args()
-    found = [Row(**row) for row in rows(quick=arguments.quick)]  # type: ignore[arg-type]
-    print_table(found)
-    write_json(found, arguments.json)
-    return expect(found, checks(found))
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(part(__doc__ or "", rows, checks))

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,17 @@ def _cpu_seconds() -> float:
         return time.process_time()
     usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def part(
+    words: str, rows: Callable[..., Iterable[Mapping[str, Any]]], checks: Callable[[list[Row]], list[Check]]
+) -> int:
+    """A part of a benchmark on its own: print the table; 1 where something falls short. words: what it says of itself."""
+    arguments = parser(words).parse_args()
+    found = [Row(**row) for row in rows(quick=arguments.quick)]
+    print_table(found)
+    write_json(found, arguments.json)
+    return expect(found, checks(found))
 
 
 def _peak_mb() -> float:

@@ -76,7 +76,7 @@ def problem(status: int, title: str, *, request: Request | None = None, **said: 
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error as a problem: ours, those of validation, and the framework's own."""
+    """Answer errors as problems: ours, those of validation, and the framework's own; what nobody thought of is the gate's."""
 
     @app.exception_handler(ForeproofError)
     async def ours(request: Request, error: ForeproofError) -> JSONResponse:
@@ -103,18 +103,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
         return problem(error.status_code, str(error.detail), request=request, object=request.url.path)
-
-    @app.exception_handler(Exception)
-    async def ours_at_fault(request: Request, error: Exception) -> JSONResponse:
-        # What went wrong stands in the log under this id, and nowhere in the answer.
-        return problem(
-            500,
-            "a fault of the service",
-            request=request,
-            type=type(error).__name__,
-            object=request.url.path,
-            fix="report it with this instance",
-        )
 
 
 __all__ = ["MEDIA", "PROBLEMS", "Problem", "install", "problem", "status_of"]
