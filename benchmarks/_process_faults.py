@@ -5,7 +5,8 @@ themselves.
 
 Five things are killed, on SQLite and on PostgreSQL (catalogue, service and queue in a schema each), at a moment drawn
 anew each time: the API while batches are posted to it; a worker's slot while it does jobs; `foreproof load`; `foreproof
-train`; and a promotion. `violations`: batches that were acknowledged and are not in the lake, jobs whose run is in the
+train`; and a promotion. Then PostgreSQL itself is gone for ten seconds under API and worker (`database_gone`): a relay in
+front of it is cut. `violations`: answers but success and 503 while it is gone, batches that were acknowledged and are not in the lake, jobs whose run is in the
 log not exactly once, a log or a run's file that does not verify, a pointer to files that are not there. `wall_seconds`
 of `recovery50` and `recovery_max`: from the kill to the API's next answer, to the next event of the job, or, for
 commands, until the project is open again and what they left is settled.
@@ -36,9 +37,10 @@ from pathlib import Path
 from common import Check, Row, part
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-sys.path.insert(0, str(TESTS / "e2e"))
+sys.path[:0] = [str(TESTS), str(TESTS / "e2e")]
 
 import project as shop  # noqa: E402
+import sqlalchemy as sa  # noqa: E402
 
 from foreproof.adapters.service import jobs  # noqa: E402
 from foreproof.adapters.service.migrate import open_store  # noqa: E402
@@ -48,7 +50,10 @@ from foreproof.app.project import Project  # noqa: E402
 from foreproof.app.serving import served  # noqa: E402
 from foreproof.app.settle import settle  # noqa: E402
 from foreproof.core.log import decode_leaf  # noqa: E402
+from relay import Relay, relay  # noqa: E402
 
+GONE = 10.0
+"""Seconds that the database is gone for."""
 RECOVERY = 5.0
 """Seconds after which a service answers again."""
 PLAN = shop.PLAN.replace("examples: 4", "examples: 2").replace("origins: 4", "origins: 2")
@@ -141,6 +146,15 @@ def rows(kills: int = 200, quick: bool = False) -> list[dict[str, object]]:
                 intact(here, told)
                 found += told.rows()
                 print(f"{told.case}: {told.kills} kills, {told.violations} violations", file=sys.stderr)
+    if "postgresql" in backends:
+        url = sa.make_url(postgres())
+        with relay(url.host or "127.0.0.1", url.port or 5432) as line:
+            near = url.set(host="127.0.0.1", port=line.port).render_as_string(hide_password=False)
+            with ground("postgresql", near) as here:
+                told = Told("database_gone")
+                database_gone(here, told, line, seconds=GONE)
+                intact(here, told)
+                found += told.rows()
     return [asdict(row) for row in found]
 
 
@@ -163,6 +177,47 @@ def api(here: Ground, told: Told, kills: int) -> None:
         server = here.start("serve", str(here.home.folder), "--port", str(port))
         told.recovery.append(answering(port, 120.0) - at)
     gone(server)
+    stored = set(here.project().lake.batches("sales")["digest"])
+    for digest in acknowledged - stored:
+        told.wrong(f"batch {digest[:12]} was acknowledged and is not in the lake")
+
+
+def database_gone(here: Ground, told: Told, line: Relay, *, seconds: float) -> None:
+    """Batches are posted and a job is done while the database goes away for so long, and after: each counts once."""
+    port, acknowledged, day = free_port(), set[str](), 0
+    before = logged(here)
+    server = here.start("serve", str(here.home.folder), "--port", str(port))
+    process = here.start("worker", str(here.home.folder), "--name", "gone")
+    answering(port, 120.0)
+    store = open_store(here.home.settings.store)
+    job = jobs.Job(jobs.new_id(), "local", here.home.folder.name, "train", {}, datetime.now(UTC).isoformat())
+    jobs.submit(store, job)
+    waited(lambda: jobs.find(store, "local", job.id).status == "running", 60.0)
+
+    def post_for(span: float) -> None:
+        nonlocal day
+        end = time.monotonic() + span
+        while time.monotonic() < end:
+            day += 1
+            posted(port, day, acknowledged, told)
+
+    post_for(2.0)
+    line.cut()
+    told.kills += 1
+    post_for(seconds)
+    line.mend()
+    at, many = time.monotonic(), len(acknowledged)
+    while len(acknowledged) == many and time.monotonic() < at + 120.0:
+        post_for(0.02)
+    told.recovery.append(time.monotonic() - at)
+    waited(lambda: jobs.find(store, "local", job.id).ended, 300.0)
+    ended = jobs.find(store, "local", job.id)
+    if ended.status != "done" or logged(here) != before + 1:
+        told.wrong(f"job {job.id}: {ended.status}, {logged(here) - before} runs in the log, {ended.error}")
+    for one in (process, server):
+        one.terminate()
+        one.wait()
+    store.close()
     stored = set(here.project().lake.batches("sales")["digest"])
     for digest in acknowledged - stored:
         told.wrong(f"batch {digest[:12]} was acknowledged and is not in the lake")
@@ -266,13 +321,13 @@ def intact(here: Ground, told: Told) -> None:
 
 
 @contextlib.contextmanager
-def ground(backend: str) -> Iterator[Ground]:
-    """A home with one small project, on SQLite or in schemas of its own of the PostgreSQL that tests use."""
+def ground(backend: str, address: str = "") -> Iterator[Ground]:
+    """A home with one small project, on SQLite or in schemas of its own of a PostgreSQL: of the tests' one without an address."""
     settings: dict[str, str] = {"FOREPROOF_LOG": "text"}
     if backend == "postgresql":
         name = uuid.uuid4().hex[:10]
         for setting, part in (("SERVICE", "service"), ("JOBS", "queue"), ("CATALOG", "catalog")):
-            settings[f"FOREPROOF_{setting}"] = f"{postgres()}?schema=f{name}_{part}"
+            settings[f"FOREPROOF_{setting}"] = f"{address or postgres()}?schema=f{name}_{part}"
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder) / "home"
         shop.make(home, plan=PLAN, data=shop.csv(shop.rows(items=2, days=100)))
@@ -314,11 +369,16 @@ def request_of(port: int, day: int) -> urllib.request.Request:
     return urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="POST")
 
 
-def posted(port: int, day: int, acknowledged: set[str]) -> None:
-    """Post a batch and keep the digest that was acknowledged."""
-    with contextlib.suppress(OSError, urllib.error.URLError):
+def posted(port: int, day: int, acknowledged: set[str], told: Told | None = None) -> None:
+    """Post a batch and keep the digest that was acknowledged. told: who is told of a refusal but 503."""
+    try:
         answer = json.loads(urllib.request.urlopen(request_of(port, day), timeout=60).read())
         acknowledged.add(str(answer["digest"]))
+    except urllib.error.HTTPError as error:
+        if told is not None and error.code != 503:
+            told.wrong(f"a batch was answered {error.code}: {error.read()[:300]!r}")
+    except OSError:
+        pass  # it was killed
 
 
 def answering(port: int, seconds: float) -> float:

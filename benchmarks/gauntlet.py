@@ -14,7 +14,7 @@ check fails. Suites: `structural` (exact), `statistical`, `all`, and `classic` (
 entities), which is what people usually run. A sample on which planting a leak leaks nothing (no gap to fill, nobody who bought on
 the day of a cutoff: `leaks.zoo.leaks_nothing`) is no run of that leak and stands apart, under `nothing`. `low` and `high` are
 exact 95% intervals (Clopper-Pearson). `who` is `control.LEAK`, or `clean` for the honest pipelines. `--workers` runs seeds side
-by side, `--markdown` prints tables in Markdown.
+by side, `--keep FILE` writes each sample down as it ends and goes on from there, `--markdown` prints tables in Markdown.
 
 The last block expects every leak that is listed as caught by an exact check to be caught in 95% of its runs, structural false
 alarms of at most 1%, statistical ones of at most 5%, and the classic set below ours.
@@ -23,6 +23,7 @@ alarms of at most 1%, statistical ones of at most 5%, and the classic set below 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 import time
@@ -255,12 +256,47 @@ def planted_verdicts(name: str, trial: Trial) -> list[Verdict]:
     return [] if leaks_nothing(name, trial, spoiled) else verdicts_on(spoiled)
 
 
-def all_runs(jobs: Sequence[Job], *, workers: int) -> list[Run]:
-    """The runs of all jobs in order, some of them side by side; a line to standard error as each ends."""
+def all_runs(jobs: Sequence[Job], *, workers: int, keep: Path | None = None) -> list[Run]:
+    """The runs of all jobs in order, some of them side by side; a line to standard error as each ends.
+
+    keep: where each job is written down as it ends; those that stand there already are not run again.
+    """
+    kept = _kept(keep)
+    runs = [run for job in jobs for run in kept.get(_named(job), [])]
+    open_jobs = [job for job in jobs if _named(job) not in kept]
     if workers == 1:
-        return [run for job in jobs for run in _told(job, runs_of(job))]
+        return runs + [run for job in open_jobs for run in _ended(job, runs_of(job), keep)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return [run for job, runs in zip(jobs, pool.map(light, jobs), strict=True) for run in _told(job, runs)]
+        found = zip(open_jobs, pool.map(light, open_jobs), strict=True)
+        return runs + [run for job, some in found for run in _ended(job, some, keep)]
+
+
+def _named(job: Job) -> str:
+    return f"{job.case} {job.seed} {'clean' if job.honest else 'leaks'}"
+
+
+def _kept(keep: Path | None) -> dict[str, list[Run]]:
+    """The jobs of an earlier run, by name."""
+    if keep is None or not keep.exists():
+        return {}
+    lines = [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return {
+        line["job"]: [
+            (case, who, [Verdict(name, outcome, None, None, "", tier=tier) for name, outcome, tier in verdicts])
+            for case, who, verdicts in line["runs"]
+        ]
+        for line in lines
+    }
+
+
+def _ended(job: Job, runs: list[Run], keep: Path | None) -> list[Run]:
+    """Says what a job found, and writes it down."""
+    _told(job, runs)
+    if keep is not None and runs:
+        flat = [(case, who, [(v.name, v.outcome, v.tier) for v in verdicts]) for case, who, verdicts in runs]
+        with keep.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps({"job": _named(job), "runs": flat}) + "\n")  # not onto half a line
+    return runs
 
 
 def light(job: Job) -> list[Run]:
@@ -268,16 +304,15 @@ def light(job: Job) -> list[Run]:
     return [(case, who, [replace(one, evidence={}) for one in verdicts]) for case, who, verdicts in runs_of(job)]
 
 
-def _told(job: Job, runs: list[Run]) -> list[Run]:
+def _told(job: Job, runs: list[Run]) -> None:
     if not runs:
         print(f"{job.case}, sample {job.seed}: left out, time is up", file=sys.stderr, flush=True)
-        return runs
+        return
     rang = [
         f"{who}: {', '.join(v.name for v in verdicts if v.outcome == 'failed') if verdicts else 'planted nothing'}"
         for _, who, verdicts in runs
     ]
     print(f"{job.case}, sample {job.seed}: " + "; ".join(rang), file=sys.stderr, flush=True)
-    return runs
 
 
 def _audited(
@@ -408,6 +443,7 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--clean", type=int, help="clean variants a data set")
     arguments.add_argument("--workers", type=int, help="seeds that run side by side")
     arguments.add_argument("--minutes", type=float, default=math.inf, help="no sample is begun after so many")
+    arguments.add_argument("--keep", type=Path, help="where each sample is written down as it ends, to go on from")
     arguments.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     options = arguments.parse_args(words)
     options.sets = [name for name in options.sets.split(",") if name] or list(SETS[:1] if options.quick else SETS)
@@ -428,7 +464,7 @@ def main(words: Sequence[str] | None = None) -> int:
     print(f"classic set: {there}" + (f"; not there: {', '.join(missing)}" if missing else ""))
     until = time.time() + 60.0 * options.minutes
     jobs = jobs_of(options.sets, folder, seeds=options.seeds, clean=options.clean, until=until)
-    runs = all_runs(jobs, workers=options.workers)
+    runs = all_runs(jobs, workers=options.workers, keep=options.keep)
     rows = rates(runs)
     print_grid("Leaks by checks", matrix(runs), markdown=options.markdown)
     print_grid("Suites", summary(rows, options.sets), markdown=options.markdown)

@@ -26,14 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # No deadline: a machine that is busy with something else must not turn a law red.
 settings.register_profile("dev", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile(
-    "ci",
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+settings.register_profile("gate", settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.register_profile("ci", settings.get_profile("gate"), max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 RequireServer = Callable[[str, str], NoReturn]

@@ -70,6 +70,8 @@ say "installing requirements/$lock.txt (about 1.2 GB on disk)"
 # Wheels only: a source archive would be built with tools that no lock names.
 $venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r "requirements/$lock.txt"
 $venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+# pip compiles what it copies; without this the first command would compile the program, and where Python may keep nothing, every one.
+$venv/bin/python -m compileall -q src
 
 if ! loads_lightgbm; then
     if ! grep -q libgomp "$venv/lightgbm.txt"; then cat "$venv/lightgbm.txt" >&2; exit 1; fi

@@ -26,6 +26,7 @@ from foreproof.features import (
     population_of,
 )
 from foreproof.features.ledger import Ledger
+from heavy import HEAVY
 
 ENTITY = ("store", "sku")
 FEATURES: tuple[Feature, ...] = (
@@ -57,6 +58,7 @@ def close(ours: Any, theirs: Any, name: str) -> bool:
     return bool(abs(ours - theirs) <= 1e-9 * max(1.0, abs(theirs)))
 
 
+@HEAVY
 @given(worlds())
 def test_every_feature_of_pairs_equals_plain_loops_over_one_view_a_cutoff(world: World) -> None:
     found = compile_pairs(world.database, asked(world), FEATURES, HORIZON)
@@ -83,6 +85,7 @@ def test_statics_of_pairs_are_the_last_row_valid_and_known_at_each_cutoff(world:
                 assert row[feature.name] == naive.static_value(view, world.grid, feature, own)
 
 
+@HEAVY
 @given(worlds(), st.integers(0, 99))
 def test_rows_known_later_cannot_change_a_bit_of_a_pair(world: World, seed: int) -> None:
     whole = compile_pairs(world.database, asked(world), FEATURES, HORIZON)
@@ -95,6 +98,7 @@ def test_rows_known_later_cannot_change_a_bit_of_a_pair(world: World, seed: int)
             assert here[name].fill_null(1e300).to_numpy().tobytes() == again[name].fill_null(1e300).to_numpy().tobytes()
 
 
+@HEAVY
 @given(worlds())
 def test_neither_the_order_of_rows_nor_other_entities_change_a_pair(world: World) -> None:
     whole = compile_pairs(world.database, asked(world), FEATURES, HORIZON)
@@ -104,6 +108,7 @@ def test_neither_the_order_of_rows_nor_other_entities_change_a_pair(world: World
     assert_frame_equal(whole.filter(pl.col("store") == "s"), some, check_exact=True)
 
 
+@HEAVY
 @given(worlds())
 def test_small_chunks_give_the_same_bytes(world: World) -> None:
     from foreproof.features import compile as compiler

@@ -17,6 +17,7 @@ from foreproof.core.contract import BATCH, HAPPENED, KNOWN
 from foreproof.core.view import Database, Table
 from foreproof.features import Feature, Gap, Rolling, SeasonalRolling, Series, compile_rows, labels, target
 from foreproof.features.series import Aggregate
+from heavy import HEAVY
 
 KEEP = (("store", ("n",)),)
 DROP = (("promo", ("true",)),)
@@ -68,6 +69,7 @@ def scrambled(table: Table, cutoff: Any, seed: int) -> Table:
     return Table(table.contract, rows)
 
 
+@HEAVY
 @given(cases())
 def test_every_feature_equals_plain_loops_over_one_view_a_cutoff(case: tuple[World, Series]) -> None:
     world, spec = case
@@ -81,6 +83,7 @@ def test_every_feature_equals_plain_loops_over_one_view_a_cutoff(case: tuple[Wor
             assert agree(ours, theirs, exactly=exact(feature, spec)), (feature, key, ours, theirs)
 
 
+@HEAVY
 @given(cases(), st.integers(0, 99))
 def test_rows_known_after_the_cutoff_cannot_change_a_bit_of_any_feature(case: tuple[World, Series], seed: int) -> None:
     world, spec = case
@@ -104,6 +107,7 @@ def same_bits(a: pl.DataFrame, b: pl.DataFrame) -> bool:
     )
 
 
+@HEAVY
 @given(cases())
 def test_the_order_of_rows_cannot_change_a_feature(case: tuple[World, Series]) -> None:
     world, spec = case

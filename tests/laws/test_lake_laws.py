@@ -18,6 +18,7 @@ from foreproof.core.clock import Moment
 from foreproof.core.contract import OCCURRENCE, Contract
 from foreproof.core.view import Table
 from foreproof.errors import ContractError
+from heavy import HEAVY
 
 NAMES = sorted(CONTRACTS)
 # Ticks a few microseconds apart: statistics of files hold milliseconds, so pruning must round outwards.
@@ -82,6 +83,7 @@ def _visible(table: Table, tick: int) -> list[Stored]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@HEAVY
 @given(data=st.data())
 def test_the_lake_holds_what_a_plain_list_of_versions_holds(name: str, data: st.DataObject) -> None:
     contract, machine, twin = CONTRACTS[name], Machine(), NaiveLake(CONTRACTS[name])
@@ -114,6 +116,7 @@ def test_the_lake_holds_what_a_plain_list_of_versions_holds(name: str, data: st.
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "steps"])
+@HEAVY
 @given(data=st.data())
 def test_what_was_visible_before_a_load_stays_visible_at_those_times(name: str, data: st.DataObject) -> None:
     contract, machine = CONTRACTS[name], Machine()
@@ -151,6 +154,7 @@ def test_on_a_clock_of_steps_a_version_replaces_another_only_after_it_was_known(
 
 
 @pytest.mark.parametrize("name", NAMES)
+@HEAVY
 @given(data=st.data())
 def test_sql_shows_what_the_view_shows(name: str, data: st.DataObject) -> None:
     contract, machine = CONTRACTS[name], Machine()

@@ -69,6 +69,27 @@ def test_a_sample_is_not_begun_when_time_is_up_and_the_summary_counts_what_ran(g
     assert gauntlet.summary(rows, ["toy"])[1][0] == ["toy", "structural", "", "0 of 3: 0.0% (0.0% to 70.8%)"]
 
 
+def test_a_run_that_was_cut_short_goes_on_where_it_ended(
+    gauntlet: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran = []
+
+    def runs_of(job: object) -> list[tuple[str, str, list[Verdict]]]:
+        ran.append(job)
+        return [("toy", "clean", [said("rebuild", "passed"), said("cliff", "failed", tier="statistical")])]
+
+    monkeypatch.setattr(gauntlet, "runs_of", runs_of)
+    jobs = gauntlet.jobs_of(["toy"], FOLDER, seeds=1, clean=2)
+    whole = gauntlet.all_runs(jobs, workers=1)
+    keep = tmp_path / "kept.jsonl"
+    gauntlet.all_runs(jobs[:2], workers=1, keep=keep)
+    with keep.open("a", encoding="utf-8") as file:
+        file.write('{"job": "toy 2 clean", "runs": [["t')  # killed while it wrote
+    ran.clear()
+    assert gauntlet.rates(gauntlet.all_runs(jobs, workers=1, keep=keep)) == gauntlet.rates(whole)
+    assert ran == jobs[2:]
+
+
 def test_rates_have_exact_intervals_and_a_leak_that_is_missed_falls_short(gauntlet: ModuleType) -> None:
     honest = [("toy", "clean", [said("rebuild", "passed")])] * 9
     leaks = [("toy", "control.no_purge", [said("gap law", "failed")])] * 3

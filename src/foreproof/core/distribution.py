@@ -7,6 +7,7 @@ freedom has a finite sum. So core needs no scipy; the tests compare with it.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 
 def student_cdf(t: float, freedom: float) -> float:
@@ -29,6 +30,7 @@ def student_quantile(p: float, freedom: float) -> float:
     return math.sqrt(freedom * x / (1.0 - x))
 
 
+@lru_cache(maxsize=4096)  # a service is asked for the same few intervals again and again
 def beta_quantile(p: float, a: float, b: float) -> float:
     """The x with P(X <= x) = p for X beta(a, b), by bisection to the last bit that counts."""
     low, high = 0.0, 1.0

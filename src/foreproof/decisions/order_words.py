@@ -56,16 +56,21 @@ def _because(row: tuple[float, ...], text: tuple[str, ...], edges: tuple[float, 
 
 def _texts(values: list[float]) -> list[str]:
     """Each number for reading; equal ones are written once."""
-    known = {value: _text(value) for value in set(values)}
+    different = set(values)
+    if 2 * len(different) > len(values):
+        return list(map(_text, values))
+    known = {value: _text(value) for value in different}
     return [known[value] for value in values]
 
 
 def _text(value: float) -> str:
     """A number for reading: thousands apart, four digits of a fraction at most."""
-    if value == 0.0 or abs(value) >= 1e15 or abs(value) < 1e-3:
-        return f"{value:.4g}"
-    text = f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4f}"
-    return text.rstrip("0").rstrip(".")
+    size = abs(value)
+    if 1e-3 <= size < 100.0:
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    if 100.0 <= size < 1e15:
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    return f"{value:.4g}"
 
 
 __all__ = ["reasons"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,10 +21,13 @@ Amount = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 """Money or units; beyond a million millions it is a slip, and sums of it would have no digits left."""
 _ANSWER = ("id", "quantity", "order_up_to", "level", "target", "expected_cost", "because")
 _ID, _CUTOFF = "id", "cutoff"
+_DECIDED = ("order", "order_up_to", "ratio", "target", "expected_cost", "because")
+_RENAMED = dict(zip(_DECIDED, _ANSWER[1:], strict=True))
 _MONEY = ("salvage", "goodwill", "holding")
 _DEFAULTS = {"pack": 1.0, "minimum": 0.0, "on_hand": 0.0, "on_order": 0.0, **dict.fromkeys(_MONEY, 0.0)}
 _JOIN = " / "
 _GIVEN = ("short", "over", "price", "cost", *_MONEY, "on_hand", "on_order", "pack", "minimum")
+_TERMS = attrgetter(*_GIVEN)
 
 
 class Costs(BaseModel):
@@ -59,23 +64,23 @@ def order_items(items: Sequence[Item], costs: Costs | None) -> list[dict[str, An
     from foreproof.decisions.newsvendor import orders_of
 
     _once([item.id for item in items])
-    groups: dict[tuple[str, ...], list[Item]] = {}
-    for item in items:
-        groups.setdefault(tuple(item.quantiles), []).append(item)
-    found: dict[str, dict[str, Any]] = {}
-    for texts, some in groups.items():
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for at, item in enumerate(items):
+        groups.setdefault(tuple(item.quantiles), []).append(at)
+    answers: list[dict[str, Any]] = [{} for _ in items]
+    for texts, places in groups.items():
+        some = [items[at] for at in places]
         levels, values = _quantiles(texts, some)
-        keys = pl.DataFrame({_ID: pl.Series([item.id for item in some], dtype=pl.String)})
+        names = [item.id for item in some]
+        keys = pl.DataFrame({_ID: pl.Series(names, dtype=pl.String)})
         keys = keys.with_columns(pl.lit(0, dtype=pl.Int64).alias(_CUTOFF))
         terms = _terms(some, costs)
         on_hand, on_order = terms.pop("on_hand"), terms.pop("on_order")
         rows = orders_of(Beliefs(keys, levels, values), terms, on_hand, on_order).rows
-        columns = [
-            rows[name].to_list() for name in ("order", "order_up_to", "ratio", "target", "expected_cost", "because")
-        ]
-        for item, *values_of in zip(some, *columns, strict=True):
-            found[item.id] = dict(zip(_ANSWER, (item.id, *values_of), strict=True))
-    return [found[item.id] for item in items]
+        found = rows.select(pl.Series(_ID, names, dtype=pl.String), *_DECIDED).rename(_RENAMED).rows(named=True)
+        for at, answer in zip(places, found, strict=True):
+            answers[at] = answer
+    return answers
 
 
 def order_series(published: Published, series: Sequence[str], costs: Costs | None) -> tuple[list[dict[str, Any]], str]:
@@ -151,7 +156,7 @@ def _terms(items: Sequence[Item], costs: Costs | None) -> dict[str, Floats]:
 
     Raises BadInput where costs are lacking or negative.
     """
-    given = {name: _column(items, costs, name) for name in _GIVEN}
+    given = _given(items, costs)
     for name, default in _DEFAULTS.items():
         given[name] = np.where(np.isnan(given[name]), default, given[name])
     short = given["price"] - given["cost"] + given["goodwill"]
@@ -174,12 +179,14 @@ def _terms(items: Sequence[Item], costs: Costs | None) -> dict[str, Floats]:
     return found
 
 
-def _column(items: Sequence[Item], costs: Costs | None, name: str) -> Floats:
-    """One term of each item, NaN where nobody says it."""
-    shared = None if costs is None else getattr(costs, name)
-    other = float("nan") if shared is None else float(shared)
-    values = [getattr(item, name) for item in items]
-    return np.array([other if value is None else value for value in values], dtype=np.float64)
+def _given(items: Sequence[Item], costs: Costs | None) -> dict[str, Floats]:
+    """What each item, else all of them, says of every term; NaN where nobody does."""
+    said = np.array(list(map(_TERMS, items)), dtype=np.float64).T  # a None becomes NaN
+    shared = [np.nan] * len(_GIVEN) if costs is None else np.array(_TERMS(costs), dtype=np.float64)
+    return {
+        name: np.where(np.isnan(column), other, column)
+        for name, column, other in zip(_GIVEN, said, shared, strict=True)
+    }
 
 
 def _quantiles(texts: Sequence[str], items: Sequence[Item]) -> tuple[Floats, Floats]:
@@ -196,7 +203,8 @@ def _quantiles(texts: Sequence[str], items: Sequence[Item]) -> tuple[Floats, Flo
         raise BadInput(
             f"item {items[0].id}: quantiles", found=f"{list(texts)}", wanted="different levels strictly between 0 and 1"
         )
-    values = np.array([list(item.quantiles.values()) for item in items], dtype=np.float64)[:, order]
+    said = chain.from_iterable(item.quantiles.values() for item in items)
+    values = np.fromiter(said, dtype=np.float64).reshape(len(items), -1)[:, order]
     falling = np.flatnonzero(np.any(np.diff(values, axis=1) < 0.0, axis=1))
     if falling.size:
         raise BadInput(

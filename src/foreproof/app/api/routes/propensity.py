@@ -83,7 +83,7 @@ class Pairs(BaseModel):
 
 
 @router.post("/propensity/score", summary="The chance of a pair, or of many, with interval and contributions")
-def score(desk: Reader, body: Pairs) -> dict[str, Any]:
+def score(desk: Reader, body: Pairs) -> Response:
     """What the published run says of pairs of its population.
 
     In log odds `baseline` + all contributions + `others` + `calibration` make the chance. `badge` is `heuristic` where too few
@@ -100,7 +100,8 @@ def score(desk: Reader, body: Pairs) -> dict[str, Any]:
             wanted="an account that was active, and a group of the plan",
             fix="GET /api/v1/propensity/whitespace lists pairs; /tables/chances has all of them",
         )
-    return {"items": items, "unknown": unknown, "provenance": published.provenance(datetime.now(UTC))}
+    answer = {"items": items, "unknown": unknown, "provenance": published.provenance(datetime.now(UTC))}
+    return answered(answer, {})
 
 
 @router.get("/propensity/groups", summary="Every product group with its scores")
