@@ -5,11 +5,12 @@ themselves.
 
 Five things are killed, on SQLite and on PostgreSQL (catalogue, service and queue in a schema each), at a moment drawn
 anew each time: the API while batches are posted to it; a worker's slot while it does jobs; `foreproof load`; `foreproof
-train`; and a promotion. Then PostgreSQL itself is gone for ten seconds under API and worker (`database_gone`): a relay in
-front of it is cut. `violations`: answers but success and 503 while it is gone, batches that were acknowledged and are not in the lake, jobs whose run is in the
-log not exactly once, a log or a run's file that does not verify, a pointer to files that are not there. `wall_seconds`
-of `recovery50` and `recovery_max`: from the kill to the API's next answer, to the next event of the job, or, for
-commands, until the project is open again and what they left is settled.
+train`; and a promotion. Then PostgreSQL itself is gone for ten seconds under API and worker (`database_gone`): a relay
+in front of it is cut. `violations`: answers but success and 503 while it is gone, batches that were acknowledged and are
+not in the lake, jobs whose run is in the log not exactly once, a log or a run's file that does not verify, a pointer to
+files that are not there. `wall_seconds` of `recovery50` and `recovery_max`: from the kill (or the return of the database)
+to the API's next answer, to the next event of the job, or, for commands, until the project is open again and what they
+left is settled.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ _PATIENCE = {"connect_timeout": 5, "keepalives_idle": 15, "tcp_user_timeout": 10
 def postgres_engine(url: URL) -> Engine:
     """An engine whose connections work in the schema that the URL names (`?schema=NAME`, made where it is not there).
 
-    Without one they work where the database puts them. Time-outs of the URL come before ours. Raises BadInput for a name that would need quotes.
+    Without one they work where the database puts them. Time-outs of the URL come before ours. Raises BadInput for a name that
+    would need quotes.
     """
     schema = url.query.get("schema")
     plain = url.difference_update_query(["schema"])
