@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Literal, assert_never
 from zoneinfo import ZoneInfo
 
@@ -191,6 +192,16 @@ def parse_moment(text: str, grid: Grid, *, subject: str) -> Moment:
 
 def _midnights(days: pl.Series, zone: str) -> Ticks:
     """The first instant of each local day, in ticks; where the clocks skip midnight, the instant of the change."""
+    # One day at a time is asked for thousands of times, of the same few days.
+    return np.array([_midnight(days[0], zone)], dtype=np.int64) if len(days) == 1 else _each_midnight(days, zone)
+
+
+@lru_cache(maxsize=4096)
+def _midnight(day: date, zone: str) -> int:
+    return int(_each_midnight(pl.Series([day], dtype=pl.Date), zone)[0])
+
+
+def _each_midnight(days: pl.Series, zone: str) -> Ticks:
     local = days.cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     found = local.dt.convert_time_zone("UTC").to_physical()
     if found.null_count():
