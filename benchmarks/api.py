@@ -139,7 +139,9 @@ class Server:
 
     def __init__(self, words: Sequence[str], port: int, ready: str, **settings: str) -> None:
         path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
-        environment = {**dict.fromkeys(THREADS, "1"), **os.environ, "PYTHONPATH": path, **settings}
+        # As on a user's machine: Python keeps what it compiled.
+        own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+        environment = {**dict.fromkeys(THREADS, "1"), **os.environ, **own, **settings}
         began = time.perf_counter()
         self.port = port
         self.process = subprocess.Popen([sys.executable, *words], env=environment, stdout=subprocess.DEVNULL)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from foreproof.errors import BadInput
 
@@ -142,9 +141,9 @@ def _feed_column(hasher: Any, column: pl.Series) -> None:
             _feed(hasher, np.packbits((column if whole else column.fill_null(False)).to_numpy(), bitorder="little").tobytes())
         case pl.String() | pl.Categorical() | pl.Enum() | pl.Decimal():
             text = column.cast(pl.String)
-            _feed_text(hasher, (text if whole else text.fill_null("")).to_arrow().cast(pa.large_binary()))
+            _feed_text(hasher, (text if whole else text.fill_null("")).to_arrow())
         case pl.Binary():
-            _feed_text(hasher, column.fill_null(b"").to_arrow().cast(pa.large_binary()))
+            _feed_text(hasher, column.fill_null(b"").to_arrow())
         case pl.Array():
             _feed_column(hasher, column.cast(pl.List(column.dtype.inner)))
         case pl.List():
@@ -167,11 +166,11 @@ def _feed_column(hasher: Any, column: pl.Series) -> None:
 
 
 def _feed_text(hasher: Any, values: Any) -> None:
-    """Offsets from zero as int64, then the bytes of a large_binary array without nulls."""
+    """Offsets from zero as int64, then the bytes of an array of text or bytes without nulls."""
     if not len(values):
         _feed(hasher, b"")
         return
-    _, offsets, data = values.buffers()
+    _, offsets, data = values.cast("large_binary").buffers()
     starts = np.frombuffer(offsets, dtype="<i8")[values.offset : values.offset + len(values) + 1]
     _feed(hasher, _little(starts - starts[0]))
     _feed(hasher, memoryview(data)[int(starts[0]) : int(starts[-1])] if data is not None else b"")
