@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-HEAVY = settings(max_examples=max(10, settings().max_examples // 5))
-"""A fifth of the profile's examples, and ten at least."""
+HEAVY = settings(max_examples=max(10, settings().max_examples // 8))
+"""An eighth of the profile's examples, and ten at least."""
