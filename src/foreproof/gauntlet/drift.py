@@ -107,7 +107,7 @@ def _by_entity(trial: Trial) -> tuple[Floats, int]:
     points = built.forecasts.predictions.filter(pl.col(LEVEL).is_null()).select(*index, VALUE)
     rows = built.labels.select(*index, pl.col("y").cast(pl.Float64)).join(points, on=index, how="inner").sort(index)
     said, came = (np.maximum(rows[name].to_numpy().astype(np.float64), 0.0) for name in (VALUE, "y"))
-    entity, entities = codes(rows[trial.entity[0]]) if rows.height else (np.zeros(0, dtype=np.int64), 0)
+    entity, entities = codes(rows[trial.entity[0]])
     if entities < _BINS or not (said.sum() > 0.0 and came.sum() > 0.0):
         raise BadInput(
             "PSI", found=f"{entities} entities", wanted=f"{_BINS} with something expected and something come"
@@ -185,7 +185,7 @@ def ks(values: Floats, last: npt.NDArray[np.bool_], entity: Ints, entities: int)
 def codes(column: pl.Series) -> tuple[Ints, int]:
     """N codes from 0 in the order of the values, and how many there are."""
     found = column.rank("dense").to_numpy().astype(np.int64) - 1
-    return found, int(found.max()) + 1
+    return found, int(found.max(initial=-1)) + 1
 
 
 __all__ = ["ExpectedRealised", "FeatureDrift", "codes", "ks"]
