@@ -138,7 +138,10 @@ def _feed_column(hasher: Any, column: pl.Series) -> None:
         case pl.Null():
             return
         case pl.Boolean():
-            _feed(hasher, np.packbits((column if whole else column.fill_null(False)).to_numpy(), bitorder="little").tobytes())
+            _feed(
+                hasher,
+                np.packbits((column if whole else column.fill_null(False)).to_numpy(), bitorder="little").tobytes(),
+            )
         case pl.String() | pl.Categorical() | pl.Enum() | pl.Decimal():
             text = column.cast(pl.String)
             _feed_text(hasher, (text if whole else text.fill_null("")).to_arrow())

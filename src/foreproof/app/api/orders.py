@@ -67,7 +67,7 @@ def order_items(items: Sequence[Item], costs: Costs | None) -> list[dict[str, An
     groups: dict[tuple[str, ...], list[int]] = {}
     for at, item in enumerate(items):
         groups.setdefault(tuple(item.quantiles), []).append(at)
-    answers: list[dict[str, Any]] = [{} for _ in items]
+    answers: list[dict[str, Any] | None] = [None] * len(items)
     for texts, places in groups.items():
         some = [items[at] for at in places]
         levels, values = _quantiles(texts, some)
@@ -80,7 +80,7 @@ def order_items(items: Sequence[Item], costs: Costs | None) -> list[dict[str, An
         found = rows.select(pl.Series(_ID, names, dtype=pl.String), *_DECIDED).rename(_RENAMED).rows(named=True)
         for at, answer in zip(places, found, strict=True):
             answers[at] = answer
-    return answers
+    return [answer for answer in answers if answer is not None]
 
 
 def order_series(published: Published, series: Sequence[str], costs: Costs | None) -> tuple[list[dict[str, Any]], str]:
@@ -181,12 +181,16 @@ def _terms(items: Sequence[Item], costs: Costs | None) -> dict[str, Floats]:
 
 def _given(items: Sequence[Item], costs: Costs | None) -> dict[str, Floats]:
     """What each item, else all of them, says of every term; NaN where nobody does."""
-    said = np.array(list(map(_TERMS, items)), dtype=np.float64).T  # a None becomes NaN
-    shared = [np.nan] * len(_GIVEN) if costs is None else np.array(_TERMS(costs), dtype=np.float64)
-    return {
-        name: np.where(np.isnan(column), other, column)
-        for name, column, other in zip(_GIVEN, said, shared, strict=True)
-    }
+    shared = (None,) * len(_GIVEN) if costs is None else _TERMS(costs)
+    found = {}
+    for name, other, said in zip(_GIVEN, shared, zip(*map(_TERMS, items), strict=True), strict=True):
+        default = np.nan if other is None else float(other)
+        if said.count(None) == len(said):  # most terms of most batches
+            found[name] = np.full(len(said), default)
+        else:
+            column = np.array(said, dtype=np.float64)  # a None becomes NaN
+            found[name] = np.where(np.isnan(column), default, column)
+    return found
 
 
 def _quantiles(texts: Sequence[str], items: Sequence[Item]) -> tuple[Floats, Floats]:
