@@ -241,4 +241,7 @@ def test_a_leak_has_leaked_nothing_only_where_its_honest_twin_builds_the_same() 
     gapless = replace(trial, database=even, witness=Witness(even))
     assert nothing("back_filled_gaps", gapless)
     assert nothing("largest_of_all_time", gapless)
+    one_group = replace(zoo_trials.trial("chance"), database=even, witness=Witness(even))
+    assert nothing("affinity_on_all_data", one_group), "an affinity of 1 in every row tells nothing"
+    assert not nothing("affinity_on_all_data", gapless)
     assert not nothing("look_ahead_1_day", gapless)
