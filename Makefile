@@ -39,7 +39,7 @@ layers: .venv/.installed ## the import contracts, and the sizes of files and fun
 	$(BIN)/lint-imports
 	$(PYTEST) tests/test_layers.py
 
-laws: .venv/.installed ## the laws of time, 200 examples each
+laws: .venv/.installed ## the laws of time, up to 200 examples each
 	HYPOTHESIS_PROFILE=ci $(PYTEST) -n $(WORKERS) --dist worksteal tests/laws
 
 golden: .venv/.installed ## stored digests

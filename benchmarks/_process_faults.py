@@ -378,8 +378,9 @@ def posted(port: int, day: int, acknowledged: set[str], told: Told | None = None
     except urllib.error.HTTPError as error:
         if told is not None and error.code != 503:
             told.wrong(f"a batch was answered {error.code}: {error.read()[:300]!r}")
-    except OSError:
-        pass  # it was killed
+    except OSError as error:
+        if told is not None:
+            told.wrong(f"a batch had no answer: {error}")
 
 
 def answering(port: int, seconds: float) -> float:

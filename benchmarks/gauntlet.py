@@ -29,7 +29,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
@@ -259,16 +259,20 @@ def planted_verdicts(name: str, trial: Trial) -> list[Verdict]:
 def all_runs(jobs: Sequence[Job], *, workers: int, keep: Path | None = None) -> list[Run]:
     """The runs of all jobs in order, some of them side by side; a line to standard error as each ends.
 
-    keep: where each job is written down as it ends; those that stand there already are not run again.
+    keep: where each job is written down as it ends; those that stand there already are not run again, whatever has changed
+    since: begin another file with other checks or data.
     """
-    kept = _kept(keep)
-    runs = [run for job in jobs for run in kept.get(_named(job), [])]
-    open_jobs = [job for job in jobs if _named(job) not in kept]
+    found = _kept(keep)
+    open_jobs = [job for job in jobs if _named(job) not in found]
     if workers == 1:
-        return runs + [run for job in open_jobs for run in _ended(job, runs_of(job), keep)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        found = zip(open_jobs, pool.map(light, open_jobs), strict=True)
-        return runs + [run for job, some in found for run in _ended(job, some, keep)]
+        for job in open_jobs:
+            found[_named(job)] = _ended(job, runs_of(job), keep)
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            waiting = {pool.submit(light, job): job for job in open_jobs}
+            for done in as_completed(waiting):
+                found[_named(waiting[done])] = _ended(waiting[done], done.result(), keep)
+    return [run for job in jobs for run in found[_named(job)]]
 
 
 def _named(job: Job) -> str:
@@ -277,7 +281,10 @@ def _named(job: Job) -> str:
 
 def _kept(keep: Path | None) -> dict[str, list[Run]]:
     """The jobs of an earlier run, by name."""
-    if keep is None or not keep.exists():
+    if keep is None:
+        return {}
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    if not keep.exists():
         return {}
     lines = [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
     return {

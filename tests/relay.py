@@ -14,17 +14,17 @@ class Relay:
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
+        self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = self._listening(0)
         self.port = int(self._listener.getsockname()[1])
 
     def cut(self) -> None:
         """From now on nothing answers on the port."""
-        # A thread that waits in `accept` keeps the port open after `close`.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for one in list(self._open):
+        with self._lock:
+            _end(self._listener)
+            ended, self._open = self._open, set()
+        for one in ended:
             _end(one)
 
     def mend(self) -> None:
@@ -42,13 +42,26 @@ class Relay:
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
+        while True:
+            try:
                 near, _ = listener.accept()
+            except OSError:
+                return  # it was cut
+            try:
                 far = socket.create_connection(self._server)
-                self._open |= {near, far}
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+            except OSError:
+                _end(near)
+                continue
+            with self._lock:
+                lives = listener.fileno() >= 0
+                if lives:
+                    self._open |= {near, far}
+            if not lives:  # cut meanwhile
+                _end(near)
+                _end(far)
+                continue
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
 
     def _pump(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -56,10 +69,12 @@ class Relay:
                 other.sendall(data)
         for each in (one, other):
             _end(each)
-            self._open.discard(each)
+            with self._lock:
+                self._open.discard(each)
 
 
 def _end(one: socket.socket) -> None:
+    """Close at once: a thread that waits in `accept` or `recv` would keep it open after `close` alone."""
     with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
     one.close()

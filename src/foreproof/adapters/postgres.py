@@ -11,7 +11,7 @@ from foreproof.errors import BadInput
 
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _LOCK_KEY = 7_302_406_963
-_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 15, "tcp_user_timeout": 10_000}
+_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 15, "keepalives_interval": 5, "tcp_user_timeout": 10_000}
 """For libpq: a server that takes no connection in seconds, or that no longer acknowledges what was sent (ms), is gone."""
 
 

@@ -193,12 +193,14 @@ def parse_moment(text: str, grid: Grid, *, subject: str) -> Moment:
 def _midnights(days: pl.Series, zone: str) -> Ticks:
     """The first instant of each local day, in ticks; where the clocks skip midnight, the instant of the change."""
     # One day at a time is asked for thousands of times, of the same few days.
-    return np.array([_midnight(days[0], zone)], dtype=np.int64) if len(days) == 1 else _each_midnight(days, zone)
+    if len(days) == 1 and days.dtype == pl.Date and not days.null_count():
+        return np.array([_midnight(days.cast(pl.Int32)[0], zone)], dtype=np.int64)
+    return _each_midnight(days, zone)
 
 
 @lru_cache(maxsize=4096)
-def _midnight(day: date, zone: str) -> int:
-    return int(_each_midnight(pl.Series([day], dtype=pl.Date), zone)[0])
+def _midnight(day: int, zone: str) -> int:
+    return int(_each_midnight(pl.Series([day], dtype=pl.Int32).cast(pl.Date), zone)[0])
 
 
 def _each_midnight(days: pl.Series, zone: str) -> Ticks:

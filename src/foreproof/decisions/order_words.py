@@ -58,7 +58,7 @@ def _because(row: tuple[float, ...], text: tuple[str, ...], edges: tuple[float, 
 
 
 def _texts(values: list[float]) -> list[str]:
-    """Each number for reading; equal ones are written once."""
+    """Each number for reading; where most are equal to another, each is written once."""
     different = set(values)
     if 2 * len(different) < len(values):
         known = {value: _text(value) for value in different}

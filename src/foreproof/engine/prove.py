@@ -113,7 +113,7 @@ def _refuse_idle(name: str, honest: Trial, spoiled: Trial) -> None:
     if leaks_nothing(name, honest, spoiled):
         raise BadInput(
             "proof.plant",
-            found=f"{name}, which leaks nothing on these data: its honest twin builds the same, bit for bit",
+            found=f"{name}, which leaks nothing on these data: its honest twin builds the same but for columns of one value",
             wanted="a leak that changes something",
             fix="plant another one; docs/zoo.md says what each does",
         )

@@ -5,8 +5,10 @@ Those that escape every check are in it too (`Zoo.escapes`): a list that holds o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+
+import polars as pl
 
 from foreproof.core.trial import Kind, Trial
 from foreproof.core.view import Database
@@ -60,12 +62,20 @@ def leaks_nothing(name: str, trial: Trial, spoiled: Trial) -> bool:
     ours, theirs = spoiled.run(), honest.run()
     if not all(getattr(ours, part).equals(getattr(theirs, part)) for part in ("entities", "labels")):
         return False
-    added = [name for name in ours.rows.columns if name not in theirs.rows.columns and ours.rows[name].n_unique() <= 1]
-    if not ours.rows.drop(added).equals(theirs.rows):
+    added = [name for name in ours.rows.columns if name not in theirs.rows.columns]
+    if not (ours.rows.drop(added).equals(theirs.rows) and _tell_nothing(spoiled, added)):
         return False
     said, told = ours.forecasts, theirs.forecasts
     frames = [(getattr(said, part), getattr(told, part)) for part in ("predictions", "baseline", "manifest", "folds")]
     return all(one.equals(other) if one is not None and other is not None else one is other for one, other in frames)
+
+
+def _tell_nothing(trial: Trial, names: Sequence[str]) -> bool:
+    """Whether columns hold one value each, at every cutoff and built at each cutoff alone."""
+    if not names:
+        return True
+    rows = [trial.run().rows.select(names), *(trial.at(cutoff).rows.select(names) for cutoff in trial.cutoffs)]
+    return all(column.n_unique() <= 1 for column in pl.concat(rows))
 
 
 def _same_tables(ours: Database, theirs: Database) -> bool:
