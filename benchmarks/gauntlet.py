@@ -281,10 +281,7 @@ def _named(job: Job) -> str:
 
 def _kept(keep: Path | None) -> dict[str, list[Run]]:
     """The jobs of an earlier run, by name."""
-    if keep is None:
-        return {}
-    keep.parent.mkdir(parents=True, exist_ok=True)
-    if not keep.exists():
+    if keep is None or not keep.exists():
         return {}
     lines = [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
     return {
@@ -469,6 +466,8 @@ def main(words: Sequence[str] | None = None) -> int:
     missing = [name for name in CLASSIC if name not in REGISTRY]
     there = ", ".join(name for name in CLASSIC if name in REGISTRY)
     print(f"classic set: {there}" + (f"; not there: {', '.join(missing)}" if missing else ""))
+    if options.keep is not None:
+        options.keep.parent.mkdir(parents=True, exist_ok=True)
     until = time.time() + 60.0 * options.minutes
     jobs = jobs_of(options.sets, folder, seeds=options.seeds, clean=options.clean, until=until)
     runs = all_runs(jobs, workers=options.workers, keep=options.keep)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv from a lock file and installs foreproof into it, editable:  tools/setup.sh demo|dev
-# Called by the Makefile; touches nothing outside .venv but src/**/__pycache__, except that root gets libgomp1 where LightGBM cannot load.
+# Called by the Makefile; touches nothing outside .venv but src/**/__pycache__, except that root gets libgomp1 where
+# LightGBM cannot load.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -70,7 +71,8 @@ say "installing requirements/$lock.txt (about 1.2 GB on disk)"
 # Wheels only: a source archive would be built with tools that no lock names.
 $venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r "requirements/$lock.txt"
 $venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
-# pip compiles what it copies; without this the first command would compile the program, and where Python may keep nothing, every one.
+# pip compiles what it copies, and an editable install copies nothing: where Python may keep nothing, every command would
+# compile the program again.
 $venv/bin/python -m compileall -q src || true
 
 if ! loads_lightgbm; then

@@ -13,11 +13,12 @@ import zoo_trials
 from foreproof.core.clock import ticks
 from foreproof.core.contract import Column, Contract, Known, Stamp
 from foreproof.core.table import parse
-from foreproof.core.trial import Trial, Witness, proven
+from foreproof.core.trial import Built, Trial, Witness, proven
 from foreproof.core.view import Database, Table
 from foreproof.gauntlet import AsLogged
 from foreproof.gauntlet.as_logged import on_their_word
-from foreproof.gauntlet.leaks.zoo import leaks_nothing, planted
+from foreproof.gauntlet.leaks.zoo import _tell_nothing, leaks_nothing, planted
+from foreproof.gauntlet.leaks.zoo_tools import with_column
 from foreproof.gauntlet.unlike import Unlike, unlike
 
 KNOWN, HAPPENED, BATCH, DELETED = "_known", "_happened", "_batch", "_deleted"
@@ -245,3 +246,15 @@ def test_a_leak_has_leaked_nothing_only_where_its_honest_twin_builds_the_same() 
     assert nothing("affinity_on_all_data", one_group), "an affinity of 1 in every row tells nothing"
     assert not nothing("affinity_on_all_data", gapless)
     assert not nothing("look_ahead_1_day", gapless)
+
+
+def test_a_column_of_one_value_tells_something_where_the_value_is_another_one_at_an_earlier_cutoff() -> None:
+    trial = zoo_trials.trial("quantity")
+
+    def added(make: Callable[[Built, Database], pl.Series]) -> Trial:
+        return with_column(trial, "added", make)
+
+    facts = added(lambda built, database: pl.Series([float(database["sales"].rows.height)] * built.rows.height))
+    one = added(lambda built, database: pl.Series([1.0] * built.rows.height))
+    assert facts.run().rows["added"].n_unique() == 1
+    assert (_tell_nothing(facts, ["added"]), _tell_nothing(one, ["added"])) == (False, True)

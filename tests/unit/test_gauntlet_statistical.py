@@ -122,6 +122,18 @@ def test_a_feature_that_only_counts_time_has_not_drifted_and_one_that_jumps_has(
     assert verdict.evidence["feature"] == "jump"
 
 
+def test_a_hold_out_without_rows_is_not_applicable_and_no_crash() -> None:
+    whole = honest("quantity")
+
+    def build(database: Database, cutoffs: Sequence[Moment], seed: int) -> Built:
+        built = whole.build(database, cutoffs, seed)
+        return replace(built, rows=built.rows.clear(), labels=built.labels.clear())
+
+    for check in (FeatureDrift(), ExpectedRealised()):
+        verdict = check(whole.with_build(build))
+        assert (verdict.outcome, "0 entities" in verdict.words) == ("not applicable", True)
+
+
 def test_a_look_ahead_of_two_weeks_is_a_cliff_at_two_weeks() -> None:
     verdict = Cliff()(planted.look_ahead(14)(honest("chance")))
     assert verdict.outcome == "failed"

@@ -130,23 +130,17 @@ def _instance(dtype: Any) -> pl.DataType:
 
 def _feed_column(hasher: Any, column: pl.Series) -> None:
     """One column: validity bits, then values with zeros in place of nulls, each buffer behind its length."""
-    # A method of a series is a query of its own: of small columns without nulls it would be most of the work.
-    whole = not column.null_count()
-    there = np.ones(len(column), dtype=np.bool_) if whole else column.is_not_null().to_numpy()
+    there = column.is_not_null().to_numpy() if column.null_count() else np.ones(len(column), dtype=np.bool_)
     _feed(hasher, np.packbits(there, bitorder="little").tobytes())
     match column.dtype:
         case pl.Null():
             return
         case pl.Boolean():
-            _feed(
-                hasher,
-                np.packbits((column if whole else column.fill_null(False)).to_numpy(), bitorder="little").tobytes(),
-            )
+            _feed(hasher, np.packbits(_filled(column, False).to_numpy(), bitorder="little").tobytes())
         case pl.String() | pl.Categorical() | pl.Enum() | pl.Decimal():
-            text = column.cast(pl.String)
-            _feed_text(hasher, (text if whole else text.fill_null("")).to_arrow())
+            _feed_text(hasher, _filled(column.cast(pl.String), "").to_arrow())
         case pl.Binary():
-            _feed_text(hasher, column.fill_null(b"").to_arrow())
+            _feed_text(hasher, _filled(column, b"").to_arrow())
         case pl.Array():
             _feed_column(hasher, column.cast(pl.List(column.dtype.inner)))
         case pl.List():
@@ -158,14 +152,19 @@ def _feed_column(hasher: Any, column: pl.Series) -> None:
             for field in column.dtype.fields:
                 _feed_column(hasher, column.struct.field(field.name))
         case dtype if dtype.is_float():
-            values = (column if whole else column.fill_null(0.0)).to_numpy()
+            values = _filled(column, 0.0).to_numpy()
             # One form of NaN, one zero.
             _feed(
                 hasher, _little(np.where(np.isnan(values), np.nan, values).astype(values.dtype) + values.dtype.type(0))
             )
         case _:
             numbers = column if column.dtype.is_integer() else column.to_physical()
-            _feed(hasher, _little((numbers if whole else numbers.fill_null(0)).to_numpy()))
+            _feed(hasher, _little(_filled(numbers, 0).to_numpy()))
+
+
+def _filled(column: pl.Series, value: object) -> pl.Series:
+    # A method of a series is a query of its own: of small columns without nulls it would be most of the work.
+    return column.fill_null(value) if column.null_count() else column
 
 
 def _feed_text(hasher: Any, values: Any) -> None:

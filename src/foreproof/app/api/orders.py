@@ -64,23 +64,20 @@ def order_items(items: Sequence[Item], costs: Costs | None) -> list[dict[str, An
     from foreproof.decisions.newsvendor import orders_of
 
     _once([item.id for item in items])
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for at, item in enumerate(items):
-        groups.setdefault(tuple(item.quantiles), []).append(at)
-    answers: list[dict[str, Any] | None] = [None] * len(items)
-    for texts, places in groups.items():
-        some = [items[at] for at in places]
+    groups: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        groups.setdefault(tuple(item.quantiles), []).append(item)
+    answers: dict[str, dict[str, Any]] = {}
+    for texts, some in groups.items():
         levels, values = _quantiles(texts, some)
-        names = [item.id for item in some]
-        keys = pl.DataFrame({_ID: pl.Series(names, dtype=pl.String)})
+        keys = pl.DataFrame({_ID: pl.Series([item.id for item in some], dtype=pl.String)})
         keys = keys.with_columns(pl.lit(0, dtype=pl.Int64).alias(_CUTOFF))
         terms = _terms(some, costs)
         on_hand, on_order = terms.pop("on_hand"), terms.pop("on_order")
         rows = orders_of(Beliefs(keys, levels, values), terms, on_hand, on_order).rows
-        found = rows.select(pl.Series(_ID, names, dtype=pl.String), *_DECIDED).rename(_RENAMED).rows(named=True)
-        for at, answer in zip(places, found, strict=True):
-            answers[at] = answer
-    return [answer for answer in answers if answer is not None]
+        found = rows.select(_ID, *_DECIDED).rename(_RENAMED).rows(named=True)
+        answers.update((row[_ID], row) for row in found)
+    return [answers[item.id] for item in items]
 
 
 def order_series(published: Published, series: Sequence[str], costs: Costs | None) -> tuple[list[dict[str, Any]], str]:
