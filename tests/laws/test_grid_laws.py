@@ -97,3 +97,11 @@ def test_words_for_grids_and_moments() -> None:
         parse_moment("soon", parse_grid("1d"), subject="x")
     assert parse_moment("-3", parse_grid("integer"), subject="x") == -3
     assert parse_moment("2024-01-01T05:00", parse_grid("1d"), subject="x") == datetime(2024, 1, 1, 5, tzinfo=UTC)
+
+
+def test_one_grid_point_is_the_same_asked_for_alone_and_among_others() -> None:
+    """To the last day that a calendar date can hold, whose midnight lies beyond it; clocks that skip midnight included."""
+    for zone in ("UTC", "America/Sao_Paulo", "Europe/Berlin"):
+        grid = parse_grid("1d", zone=zone)
+        days = np.array([0, 17_837, 19_800, 2_932_896], dtype=np.int64)  # 2018-11-03 and 9999-12-31 among them
+        assert [int(grid.at(days[n : n + 1])[0]) for n in range(days.size)] == grid.at(days).tolist()
